@@ -1,0 +1,5 @@
+package metrics
+
+var (
+	deviceMetrics []*Metric
+)

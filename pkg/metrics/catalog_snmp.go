@@ -1,0 +1,8 @@
+package metrics
+
+var (
+	ipMetrics   []*Metric
+	icmpMetrics []*Metric
+	tcpMetrics  []*Metric
+	udpMetrics  []*Metric
+)

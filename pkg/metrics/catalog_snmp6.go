@@ -1,0 +1,7 @@
+package metrics
+
+var (
+	ip6Metrics   []*Metric
+	icmp6Metrics []*Metric
+	udp6Metrics  []*Metric
+)
