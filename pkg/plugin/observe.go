@@ -1,0 +1,47 @@
+package plugin
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// Selection says which pods or nodes a view is about. It is parsed once, from flags and arguments.
+type Selection struct {
+	Namespace string          // of Pods without their own and of a listing; empty for all namespaces
+	Pods      []PodRef        // named pods; empty for every pod that the selectors let through
+	Labels    labels.Selector // never nil
+	Fields    fields.Selector // never nil
+	Nodes     []string        // only these nodes; empty for the nodes of the selected pods
+	AllNodes  bool            // every node, also one without a selected pod
+}
+
+// PodRef names a pod.
+type PodRef struct{ Namespace, Name string }
+
+func (p PodRef) String() string { return p.Namespace + "/" + p.Name }
+
+// Ask is what the collectors are asked to do.
+type Ask struct {
+	Metrics  metrics.Set
+	Sockets  bool          // count sockets per state by sock_diag as well, whatever the set
+	Samples  int           // frames each collector sends: 1 for totals, 2 for rates
+	Interval time.Duration // between two frames
+}
+
+// Observation is what one node answered, or why it did not.
+type Observation struct {
+	Node      string
+	Snapshots []*metrics.Snapshot // in time order; len is Ask.Samples unless Err says why not
+	Err       error               // nil, or the object, the reason and the next command
+}
+
+// Fleet is what all asked nodes answered.
+type Fleet struct {
+	Observations []Observation // sorted by node
+	Pods         []corev1.Pod  // the selected pods as the API server lists them; nil when read from a file
+}
