@@ -105,6 +105,14 @@ func (m *Metric) Short() string {
 	return m.Name
 }
 
+// place is the metric's place in the exposition: what the catalog does not know comes last.
+func (m *Metric) place() int {
+	if m.order == 0 {
+		return len(catalog)
+	}
+	return m.order - 1
+}
+
 // Catalog returns every metric in exposition order. The slice is shared: do not change it.
 func Catalog() []*Metric { return catalog }
 
@@ -173,6 +181,7 @@ func (g group) metrics(fields []field) []*Metric {
 // catalog and byName are made once from the declarations and never change.
 var (
 	catalog = slices.Concat(
+		ownMetrics,                                     // catalog_own.go: who is who comes first
 		ipMetrics, icmpMetrics, tcpMetrics, udpMetrics, // catalog_snmp.go
 		ip6Metrics, icmp6Metrics, udp6Metrics, // catalog_snmp6.go
 		tcpExtMetrics,    // catalog_tcpext.go
@@ -181,7 +190,6 @@ var (
 		socketMetrics,    // catalog_sockets.go
 		conntrackMetrics, // catalog_conntrack.go
 		deviceMetrics,    // catalog_dev.go
-		ownMetrics,       // catalog_own.go
 	)
 	byName = index(catalog)
 )
@@ -189,7 +197,7 @@ var (
 func index(ms []*Metric) map[string]*Metric {
 	byName := make(map[string]*Metric, len(ms))
 	for i, m := range ms {
-		m.order = i
+		m.order = i + 1
 		byName[m.Name] = m
 	}
 	return byName
