@@ -48,7 +48,7 @@ type Set uint8
 
 const (
 	All     Set = iota // everything the kernel counts
-	Default            // what the views need: some sixty series a namespace
+	Default            // what the views and findings need: under a hundred series a namespace
 	Errors             // every error, drop and saturation signal
 )
 
@@ -130,9 +130,11 @@ func Lookup(name string) (m *Metric, ok bool) {
 	if !ok {
 		return nil, false
 	}
+	number := strings.TrimPrefix(name, stem)
 	numbered := *pattern
 	numbered.Name = name
-	numbered.Help = strings.ReplaceAll(numbered.Help, "N", strings.TrimPrefix(name, stem))
+	numbered.Help = strings.Replace(numbered.Help, "type N", "type "+number, 1)
+	numbered.Source = strings.TrimSuffix(numbered.Source, "*") + number
 	return &numbered, true
 }
 

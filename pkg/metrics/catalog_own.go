@@ -1,5 +1,26 @@
 package metrics
 
-var (
-	ownMetrics []*Metric
-)
+// What the collector says of itself and of the identity of what it read: without a Source, since no kernel counts it, and
+// therefore in every set.
+
+const ownRef = "docs/design.md"
+
+var ownMetrics = []*Metric{
+	{Name: "cosanet_build_info", Type: Gauge, Labels: []string{"version", "revision", "goversion"}, Ref: ownRef,
+		Help: "Build of the collector, in its labels; always 1."},
+	{Name: "cosanet_sandbox_info", Type: Gauge, Ref: ownRef,
+		Labels: []string{"cosanet_pod_uid", "cosanet_netns_inode", "cosanet_runtime_handler", "cosanet_host_network", "cosanet_shared_with", "supported"},
+		Help:   "Identity of a pod sandbox, in its labels; always 1. A host network pod has its counters on the host row, a shared namespace on the row that cosanet_shared_with names, and supported=\"false\" marks a pod whose own kernel counts where the node cannot see."},
+	{Name: "cosanet_read_success", Type: Gauge, Labels: []string{"source"}, Ref: ownRef,
+		Help: "Whether a source of this namespace could be read: 1 it was, 0 it failed, so that its series are missing and not zero."},
+	{Name: "cosanet_discovery_success", Type: Gauge, Labels: []string{"source"}, Ref: ownRef,
+		Help: "Whether a way of finding sandboxes worked in this walk: 1 it did, 0 it failed."},
+	{Name: "cosanet_walk_timestamp_seconds", Type: Gauge, Unit: "seconds", Ref: ownRef,
+		Help: "When the walk began, in seconds since 1970 by the node's clock."},
+	{Name: "cosanet_walk_duration_seconds", Type: Gauge, Unit: "seconds", Ref: ownRef,
+		Help: "How long the walk over all sandboxes took."},
+	{Name: "cosanet_walk_sandboxes", Type: Gauge, Unit: "sandboxes", Labels: []string{"result"}, Ref: ownRef,
+		Help: "Sandboxes that the walk found, by what became of them."},
+	{Name: "cosanet_dropped_series", Type: Gauge, Unit: "series", Labels: []string{"reason"}, Ref: ownRef,
+		Help: "Series that were read and left out of this walk, by the bound that cut them off."},
+}
