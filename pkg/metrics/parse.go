@@ -35,13 +35,14 @@ func Parse(r io.Reader) (*Snapshot, error) {
 	return d.snapshot(), nil
 }
 
-// declared finds the catalog entry of every family, in exposition order.
+// declared finds the catalog entry of every family, in exposition order. A family that only a newer version knows, or
+// a newer kernel, is what the text says of it.
 func declared(families map[string]*dto.MetricFamily) []*Metric {
 	ms := make([]*Metric, 0, len(families))
-	for name := range families {
+	for name, family := range families {
 		m, ok := Lookup(name)
 		if !ok {
-			m = Unknown(name, "a newer version")
+			m = &Metric{Name: name, Type: typeOf(family), Help: family.GetHelp()}
 		}
 		ms = append(ms, m)
 	}
@@ -52,6 +53,16 @@ func declared(families map[string]*dto.MetricFamily) []*Metric {
 		return strings.Compare(a.Name, b.Name)
 	})
 	return ms
+}
+
+func typeOf(family *dto.MetricFamily) Type {
+	switch family.GetType() {
+	case dto.MetricType_COUNTER:
+		return Counter
+	case dto.MetricType_GAUGE:
+		return Gauge
+	}
+	return Untyped
 }
 
 // identity is what tells records apart: the labels that a sandbox has on every series.

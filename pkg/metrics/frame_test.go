@@ -1,0 +1,172 @@
+package metrics
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func frame(t testing.TB, enc Encoding, run string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := WriteFrame(&out, enc, run, snapshot(t)); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestFrameRoundTrip(t *testing.T) {
+	want := NewFrame("r1", snapshot(t))
+	if got, want := want.Trailer.Sandboxes, 5; got != want {
+		t.Errorf("%d sandboxes in the trailer, want %d", got, want)
+	}
+	if got, want := want.Trailer.Failed, 1; got != want {
+		t.Errorf("%d failed in the trailer, want %d", got, want)
+	}
+	for _, enc := range []Encoding{Text, Gzip} {
+		stream := append(frame(t, enc, "r1"), frame(t, enc, "r1")...)
+		fr := NewFrameReader(bytes.NewReader(stream), "r1")
+		for range 2 {
+			got, err := fr.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("encoding %d (-want +got):\n%s", enc, diff)
+			}
+		}
+		if _, err := fr.Next(); err != io.EOF {
+			t.Errorf("after the last frame: %v, want EOF", err)
+		}
+	}
+}
+
+func TestPlainFrameIsAScrape(t *testing.T) {
+	s, err := Parse(bytes.NewReader(frame(t, Text, "r1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(s.Records), len(snapshot(t).Records); got != want {
+		t.Errorf("%d records, want %d", got, want)
+	}
+}
+
+// readAll reads what a plugin that waits for n frames would read.
+func readAll(stream []byte, run string, n int) error {
+	fr := NewFrameReader(bytes.NewReader(stream), run)
+	for range n {
+		if _, err := fr.Next(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestCutAtEveryByteIsDetected(t *testing.T) {
+	for _, enc := range []Encoding{Text, Gzip} {
+		one := frame(t, enc, "r1")
+		stream := append(one, frame(t, enc, "r1")...)
+		if err := readAll(stream, "r1", 2); err != nil {
+			t.Fatalf("the whole stream: %v", err)
+		}
+		for n := range stream {
+			err := readAll(stream[:n], "r1", 2)
+			between := n == 0 || n == len(one)
+			if between && err != io.EOF || !between && !errors.Is(err, ErrTruncated) {
+				t.Fatalf("encoding %d cut at byte %d of %d: error %v", enc, n, len(stream), err)
+			}
+		}
+	}
+}
+
+func TestEveryChangedByteIsDetected(t *testing.T) {
+	for _, enc := range []Encoding{Text, Gzip} {
+		stream := frame(t, enc, "r1")
+		want := NewFrame("r1", snapshot(t)).Text
+		for n := range stream {
+			bad := bytes.Clone(stream)
+			bad[n] ^= 1
+			got, err := NewFrameReader(bytes.NewReader(bad), "r1").Next()
+			// The counts in the trailer are not summed up: they are for people. The text is what must be true.
+			if err == nil && !bytes.Equal(got.Text, want) {
+				t.Fatalf("encoding %d: byte %d changed and nobody saw it", enc, n)
+			}
+		}
+	}
+}
+
+func TestStreamsThatAreRefused(t *testing.T) {
+	whole := string(frame(t, Text, "r1"))
+	zipped := string(frame(t, Gzip, "r1"))
+	lines := strings.SplitAfter(zipped, "\n")
+	bomb := &Frame{Text: bytes.Repeat([]byte("# \n"), maxFrameBytes/3+2)}
+	bomb.Trailer.Bytes, bomb.Trailer.SHA256, bomb.Trailer.Run = int64(len(bomb.Text)), digest(bomb.Text), "r1"
+	var bombStream bytes.Buffer
+	if err := bomb.Write(&bombStream, Gzip); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, stream, want string }{
+		{"another run", string(frame(t, Text, "r2")), `of run "r2", not "r1"`},
+		{"another version", strings.Replace(whole, "trailer v=1", "trailer v=2", 1), "different releases"},
+		{"another encoding", strings.Replace(zipped, "encoding=gzip", "encoding=zstd", 1), "different releases"},
+		{"a panic inside", strings.Replace(whole, "# TYPE", "panic: oh no\n# TYPE", 1), "sum"},
+		{"a panic between base64 lines", lines[0] + "panic: oh no!\n" + strings.Join(lines[1:], ""), "inflating"},
+		{"only an error", "cosanet-collector: error: no such file\n", "no such file"},
+		{"an endless line", strings.Repeat("x", 2*maxLineBytes), "line of more than 64 KiB"},
+		{"a gzip bomb", bombStream.String(), "more than 64 MiB of text"},
+		{"more text than a frame may have", strings.Repeat(strings.Repeat("#", 1023)+"\n", maxFrameBytes>>10+1), "more than 64 MiB"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := readAll([]byte(test.stream), "r1", 1)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one about %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestGzipFitsAPodLog(t *testing.T) {
+	s := snapshot(t)
+	for i := range 250 {
+		pod := s.Records[2]
+		pod.Sandbox.Pod = fmt.Sprintf("web-5d9c-%05d", i)
+		s.Records = append(s.Records, pod)
+	}
+	var out bytes.Buffer
+	if err := WriteFrame(&out, Gzip, "r1", s); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 8<<10 {
+			t.Fatalf("a line of %d bytes: the runtime splits at 16 KiB", len(line))
+		}
+	}
+	if text := len(Append(nil, s)); out.Len() > text/5 {
+		t.Errorf("%d bytes for %d of text", out.Len(), text)
+	}
+}
+
+func FuzzFrameReader(f *testing.F) {
+	f.Add(frame(f, Text, "r1"))
+	f.Add(frame(f, Gzip, "r1"))
+	f.Add([]byte("# cosanet-begin v=1 encoding=gzip run=r1\n" + base64.StdEncoding.EncodeToString(compress([]byte("x"))) + "\n# cosanet-trailer v=1 run=r1\n# EOF\n"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		fr := NewFrameReader(bytes.NewReader(stream), "")
+		for {
+			got, err := fr.Next()
+			if err != nil {
+				return
+			}
+			if digest(got.Text) != got.Trailer.SHA256 {
+				t.Fatal("a frame whose sum is wrong")
+			}
+		}
+	})
+}

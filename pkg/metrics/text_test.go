@@ -1,0 +1,172 @@
+package metrics
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
+)
+
+// viaExpfmt encodes a snapshot the slow way: as metric families, by the reference encoder.
+func viaExpfmt(t *testing.T, s *Snapshot) string {
+	t.Helper()
+	families := map[string]*dto.MetricFamily{}
+	var order []string
+	for _, at := range arrange(recordsOf([]*Snapshot{s})) {
+		r := &s.Records[at.record]
+		smp := &r.Samples[at.sample]
+		f := families[smp.Metric.Name]
+		if f == nil {
+			f = &dto.MetricFamily{Name: &smp.Metric.Name, Help: &smp.Metric.Help, Type: map[Type]*dto.MetricType{
+				Untyped: dto.MetricType_UNTYPED.Enum(), Counter: dto.MetricType_COUNTER.Enum(), Gauge: dto.MetricType_GAUGE.Enum(),
+			}[smp.Metric.Type]}
+			families[smp.Metric.Name] = f
+			order = append(order, smp.Metric.Name)
+		}
+		m := &dto.Metric{}
+		b := &r.Sandbox
+		identity := []Label{{"cosanet_namespace", b.Namespace}, {"cosanet_netnsname", b.NetNS}, {"cosanet_node", b.Node}, {"cosanet_pod", b.Pod}}
+		if b.Self() {
+			identity = []Label{{"cosanet_node", b.Node}}
+		}
+		if b.ControllerKind != "" {
+			identity = append(identity, Label{"cosanet_pod_controller_kind", b.ControllerKind}, Label{"cosanet_pod_controller_name", b.ControllerName})
+		}
+		for _, l := range append(identity, smp.Labels...) {
+			m.Label = append(m.Label, &dto.LabelPair{Name: proto.String(l.Name), Value: proto.String(l.Value)})
+		}
+		switch smp.Metric.Type {
+		case Counter:
+			m.Counter = &dto.Counter{Value: &smp.Value}
+		case Gauge:
+			m.Gauge = &dto.Gauge{Value: &smp.Value}
+		default:
+			m.Untyped = &dto.Untyped{Value: &smp.Value}
+		}
+		f.Metric = append(f.Metric, m)
+	}
+	var out bytes.Buffer
+	for _, name := range order {
+		if _, err := expfmt.MetricFamilyToText(&out, families[name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+func TestWriteEqualsExpfmt(t *testing.T) {
+	s := snapshot(t)
+	var got bytes.Buffer
+	if err := Write(&got, s); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(viaExpfmt(t, s), got.String()); diff != "" {
+		t.Errorf("not expfmt's bytes (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseInvertsAppend(t *testing.T) {
+	want := snapshot(t)
+	text := Append(nil, want)
+	got, err := Parse(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameMetric := cmp.Comparer(func(a, b *Metric) bool { return a.Name == b.Name && a.Type == b.Type })
+	bySeries := cmpopts.SortSlices(func(a, b Sample) bool { return a.Metric.Name < b.Metric.Name })
+	if diff := cmp.Diff(want, got, sameMetric, bySeries); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if again := Append(nil, got); !bytes.Equal(text, again) {
+		t.Errorf("written again it differs (-first +second):\n%s", cmp.Diff(string(text), string(again)))
+	}
+}
+
+func TestAppendGroupsFamiliesOfSeveralNodes(t *testing.T) {
+	a, b := snapshot(t), snapshot(t)
+	for i := range b.Records {
+		b.Records[i].Sandbox.Node = "node-2"
+	}
+	text := string(Append(nil, a, b))
+	seen := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			if seen[name] {
+				t.Errorf("family twice: %s", name)
+			}
+			seen[name] = true
+		}
+	}
+	both, err := Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(both.Records), len(a.Records)+len(b.Records); got != want {
+		t.Errorf("%d records of two nodes, want %d", got, want)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	twice := `cosanet_conntrack_curr{cosanet_namespace="a",cosanet_netnsname="n",cosanet_node="x",cosanet_pod="p"} 1` + "\n"
+	tests := []struct{ name, text, want string }{
+		{"the same series twice", twice + twice, "is there twice"},
+		{"no final line feed", "cosanet_conntrack_curr 1", "parsing exposition text"},
+		{"not exposition text", "panic: runtime error\n", "parsing exposition text"},
+		{"a host_network that is neither", `cosanet_sandbox_info{cosanet_netnsname="n",cosanet_host_network="maybe"} 1` + "\n", "cosanet_host_network"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Parse(strings.NewReader(test.text))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one about %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestValueTellsAbsentFromZero(t *testing.T) {
+	web := snapshot(t).Records[2]
+	tests := []struct {
+		name   string
+		labels []string
+		want   float64
+		ok     bool
+	}{
+		{"cosanet_proc_net_snmp_IcmpMsg_InType3", nil, 0, true},
+		{"cosanet_proc_net_snmp_IcmpMsg_InType8", nil, 0, false},
+		{"cosanet_proc_net_tcp", []string{"ESTABLISHED", "ipv4"}, 4, true},
+		{"cosanet_proc_net_tcp", []string{"LISTEN", "ipv4"}, 0, false},
+		{"cosanet_proc_net_tcp", nil, 0, false},
+	}
+	for _, test := range tests {
+		if got, ok := web.Value(test.name, test.labels...); got != test.want || ok != test.ok {
+			t.Errorf("Value(%s, %v) = %v, %v, want %v, %v", test.name, test.labels, got, ok, test.want, test.ok)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(string(Append(nil, snapshot(f))))
+	f.Add("# TYPE a counter\na{b=\"\\n\"} 1e400 17\n# EOF\n")
+	f.Add("h_bucket{le=\"+Inf\"} 1\n# TYPE q summary\nq{quantile=\"0.5\"} NaN\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		// What was read can be written and read again, to the same bytes.
+		once := Append(nil, s)
+		again, err := Parse(bytes.NewReader(once))
+		if err != nil {
+			t.Fatalf("reading back: %v\n%s", err, once)
+		}
+		if twice := Append(nil, again); len(twice) != len(once) {
+			t.Errorf("%d bytes written, %d after reading them back", len(once), len(twice))
+		}
+	})
+}
