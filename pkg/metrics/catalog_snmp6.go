@@ -1,7 +1,109 @@
 package metrics
 
-var (
-	ip6Metrics   []*Metric
-	icmp6Metrics []*Metric
-	udp6Metrics  []*Metric
+import "slices"
+
+// /proc/net/snmp6, in the order of net/ipv6/proc.c. The file runs protocol and counter together (Ip6InReceives); the names
+// here take them apart, as those of /proc/net/snmp are. It is missing where IPv6 is off. TCP has no group of its own: the
+// counters under Tcp and TcpExt cover both IP versions.
+
+var ip6Metrics = group{"snmp6", "Ip6", "RFC 4293; net/ipv6/proc.c"}.metrics([]field{
+	{"InReceives", Counter, "packets", Traffic, Default, "IPv6 packets that reached the IP layer, counted after GRO and including those dropped later.", ""},
+	{"InHdrErrors", Counter, "packets", Error, All, "IPv6 packets discarded for a bad header or extension header, or a hop limit used up while forwarding.", "Damaged packets or a routing loop: trace the route to the peer."},
+	{"InTooBigErrors", Counter, "packets", Error, Default, "IPv6 packets that could not be forwarded because they exceeded the MTU of the way out.", "An MTU mismatch: if packet-too-big messages are filtered, large transfers hang."},
+	{"InNoRoutes", Counter, "packets", Error, All, "IPv6 packets received that were to be forwarded and had no route.", "Packets come through here for addresses that this namespace cannot reach."},
+	{"InAddrErrors", Counter, "packets", Error, All, "IPv6 packets discarded because their destination address is invalid here or was forbidden.", "Packets meant for somebody else arrive here: a stale route, neighbour entry or load balancer backend."},
+	{"InUnknownProtos", Counter, "packets", Error, All, "IPv6 packets for this namespace whose transport protocol nothing here handles.", "Somebody sends a protocol that nothing here listens for, such as SCTP without its module."},
+	{"InTruncatedPkts", Counter, "packets", Error, All, "IPv6 packets received that were shorter than their header says.", "Packets are cut off on the way: suspect an MTU mismatch in a tunnel, or a NIC."},
+	{"InDiscards", Counter, "packets", Drop, Default, "Sound IPv6 packets dropped on the way in for the kernel's own reasons, such as want of memory or IPv6 being off on the device.", "Packets that had arrived were thrown away: look at the node's memory and at disable_ipv6."},
+	{"InDelivers", Counter, "packets", Traffic, All, "IPv6 packets handed to a transport protocol or a raw socket.", ""},
+	{"OutForwDatagrams", Counter, "packets", Traffic, All, "IPv6 packets that were not for this namespace and were forwarded.", ""},
+	{"OutRequests", Counter, "packets", Traffic, Default, "IPv6 packets that local protocols asked to send, forwarded ones not included.", ""},
+	{"OutDiscards", Counter, "packets", Drop, Default, "Sound IPv6 packets dropped on the way out: no memory, a full queue, or a filter's verdict.", "Packets this pod sent never left it: look at qdisc drops, network policy and memory."},
+	{"OutNoRoutes", Counter, "packets", Error, Default, "IPv6 packets dropped on the way out because no route led to their destination.", "This pod tries to reach an IPv6 address it has no route to; often a name with an AAAA record in an IPv4 cluster."},
+	{"ReasmTimeout", Counter, "packets", Error, All, "IPv6 packets given up because their fragments did not all arrive in time.", "Fragments get lost on the way: something in the path drops them, or the link is lossy."},
+	{"ReasmReqds", Counter, "fragments", Traffic, All, "IPv6 fragments received that needed reassembly.", ""},
+	{"ReasmOKs", Counter, "packets", Traffic, All, "IPv6 packets put together from fragments.", ""},
+	{"ReasmFails", Counter, "events", Error, Default, "Failures of IPv6 reassembly: a timeout, a bad or overlapping fragment, or the memory limit for fragments.", "Fragmented packets do not arrive whole; large UDP answers (DNS) are the usual victims."},
+	{"FragOKs", Counter, "packets", Traffic, All, "IPv6 packets that were split into fragments by this sender.", ""},
+	{"FragFails", Counter, "packets", Error, Default, "IPv6 packets discarded because they exceeded the MTU and must not, or could not, be fragmented.", "Packets are too big for the way out: an MTU mismatch, often an overlay's headers not subtracted."},
+	{"FragCreates", Counter, "fragments", Traffic, All, "IPv6 fragments made by splitting packets.", ""},
+	{"InMcastPkts", Counter, "packets", Traffic, All, "IPv6 multicast packets received.", ""},
+	{"OutMcastPkts", Counter, "packets", Traffic, All, "IPv6 multicast packets sent.", ""},
+	{"InOctets", Counter, "bytes", Traffic, Default, "Bytes of IPv6 packets received, IP headers included.", ""},
+	{"OutOctets", Counter, "bytes", Traffic, Default, "Bytes of IPv6 packets sent, IP headers included.", ""},
+	{"InMcastOctets", Counter, "bytes", Traffic, All, "Bytes of IPv6 multicast packets received.", ""},
+	{"OutMcastOctets", Counter, "bytes", Traffic, All, "Bytes of IPv6 multicast packets sent.", ""},
+	{"InBcastOctets", Counter, "bytes", Traffic, All, "Bytes of broadcast packets received; IPv6 has no broadcast, so this stays zero.", ""},
+	{"OutBcastOctets", Counter, "bytes", Traffic, All, "Bytes of broadcast packets sent; IPv6 has no broadcast, so this stays zero.", ""},
+	{"InNoECTPkts", Counter, "packets", Traffic, All, "IPv6 packets received without ECN support (Not-ECT), counted as on the wire, before GRO merged them.", ""},
+	{"InECT1Pkts", Counter, "packets", Traffic, All, "IPv6 packets received with ECN codepoint ECT(1), counted as on the wire.", ""},
+	{"InECT0Pkts", Counter, "packets", Traffic, All, "IPv6 packets received with ECN codepoint ECT(0), counted as on the wire.", ""},
+	{"InCEPkts", Counter, "packets", Saturation, All, "IPv6 packets received that a router marked with Congestion Experienced, counted as on the wire.", "A queue on the way is filling up: senders are being told to slow down."},
+	{"OutTransmits", Counter, "packets", Traffic, All, "IPv6 packets given to a device to send, forwarded ones and fragments included.", ""},
+})
+
+var icmp6Metrics = group{"snmp6", "Icmp6", "RFC 4293; RFC 2466; net/ipv6/proc.c"}.metrics([]field{
+	{"InMsgs", Counter, "messages", Traffic, All, "ICMPv6 messages received, those in error included.", ""},
+	{"InErrors", Counter, "messages", Error, All, "ICMPv6 messages received with a fault: bad checksum, bad length, or a type that could not be handled.", "Damaged or odd ICMPv6 arrives: rarely your problem, unless neighbours or path MTU fail as well."},
+	{"OutMsgs", Counter, "messages", Traffic, All, "ICMPv6 messages that the kernel set out to send.", ""},
+	{"OutErrors", Counter, "messages", Error, All, "ICMPv6 messages not sent because of a fault in ICMPv6 itself, such as want of memory.", "The kernel could not even send its control messages: look at memory and addresses."},
+	{"InCsumErrors", Counter, "messages", Error, All, "ICMPv6 messages received with a bad checksum.", "Packets are damaged on the way: suspect a NIC, its offloads, or a tunnel."},
+	{"OutRateLimitHost", Counter, "messages", Drop, All, "ICMPv6 messages not sent because of the limit for one destination (net.ipv6.icmp.ratelimit).", "One peer provokes many ICMPv6 errors: it keeps sending to something that is not there."},
+	{"InDestUnreachs", Counter, "messages", Error, All, "ICMPv6 destination unreachable messages received (type 1).", "Peers or routers tell this pod that a host or port is not there."},
+	{"InPktTooBigs", Counter, "messages", Error, All, "ICMPv6 packet too big messages received (type 2), which path MTU discovery lives on.", "The path takes smaller packets than the interface: normal in small numbers, an MTU mismatch in large ones."},
+	{"InTimeExcds", Counter, "messages", Error, All, "ICMPv6 time exceeded messages received (type 3).", "Packets of this pod die on the way of old age: a routing loop, or somebody runs traceroute."},
+	{"InParmProblems", Counter, "messages", Error, All, "ICMPv6 parameter problem messages received (type 4).", "A peer could not parse this pod's IPv6 headers."},
+	{"InEchos", Counter, "messages", Traffic, All, "ICMPv6 echo requests received (type 128): pings.", ""},
+	{"InEchoReplies", Counter, "messages", Traffic, All, "ICMPv6 echo replies received (type 129).", ""},
+	{"InGroupMembQueries", Counter, "messages", Traffic, All, "Multicast listener queries received (type 130).", ""},
+	{"InGroupMembResponses", Counter, "messages", Traffic, All, "Multicast listener reports received (type 131).", ""},
+	{"InGroupMembReductions", Counter, "messages", Traffic, All, "Multicast listener done messages received (type 132).", ""},
+	{"InRouterSolicits", Counter, "messages", Traffic, All, "Router solicitations received (type 133).", ""},
+	{"InRouterAdvertisements", Counter, "messages", Traffic, All, "Router advertisements received (type 134).", ""},
+	{"InNeighborSolicits", Counter, "messages", Traffic, All, "Neighbour solicitations received (type 135).", ""},
+	{"InNeighborAdvertisements", Counter, "messages", Traffic, All, "Neighbour advertisements received (type 136).", ""},
+	{"InRedirects", Counter, "messages", Traffic, All, "ICMPv6 redirects received (type 137).", ""},
+	{"InMLDv2Reports", Counter, "messages", Traffic, All, "Multicast listener reports of version 2 received (type 143).", ""},
+	{"OutDestUnreachs", Counter, "messages", Error, All, "ICMPv6 destination unreachable messages sent (type 1).", "Somebody sends to closed UDP ports of this pod, or through it to where it cannot forward."},
+	{"OutPktTooBigs", Counter, "messages", Error, All, "ICMPv6 packet too big messages sent (type 2).", "Packets too big for the next link pass through here: an MTU mismatch behind this namespace."},
+	{"OutTimeExcds", Counter, "messages", Error, All, "ICMPv6 time exceeded messages sent (type 3).", "Packets run out of hops or of reassembly time here: a routing loop or lost fragments."},
+	{"OutParmProblems", Counter, "messages", Error, All, "ICMPv6 parameter problem messages sent (type 4).", "Packets with IPv6 headers that this kernel cannot parse arrive here."},
+	{"OutEchos", Counter, "messages", Traffic, All, "ICMPv6 echo requests sent (type 128).", ""},
+	{"OutEchoReplies", Counter, "messages", Traffic, All, "ICMPv6 echo replies sent (type 129).", ""},
+	{"OutGroupMembQueries", Counter, "messages", Traffic, All, "Multicast listener queries sent (type 130).", ""},
+	{"OutGroupMembResponses", Counter, "messages", Traffic, All, "Multicast listener reports sent (type 131).", ""},
+	{"OutGroupMembReductions", Counter, "messages", Traffic, All, "Multicast listener done messages sent (type 132).", ""},
+	{"OutRouterSolicits", Counter, "messages", Traffic, All, "Router solicitations sent (type 133).", ""},
+	{"OutRouterAdvertisements", Counter, "messages", Traffic, All, "Router advertisements sent (type 134).", ""},
+	{"OutNeighborSolicits", Counter, "messages", Traffic, All, "Neighbour solicitations sent (type 135).", ""},
+	{"OutNeighborAdvertisements", Counter, "messages", Traffic, All, "Neighbour advertisements sent (type 136).", ""},
+	{"OutRedirects", Counter, "messages", Traffic, All, "ICMPv6 redirects sent (type 137).", ""},
+	{"OutMLDv2Reports", Counter, "messages", Traffic, All, "Multicast listener reports of version 2 sent (type 143).", ""},
+	// The kernel prints a line for each type that was seen, and none for the others.
+	{"InType*", Counter, "messages", Traffic, All, "ICMPv6 messages of type N received; absent until the first.", ""},
+	{"OutType*", Counter, "messages", Traffic, All, "ICMPv6 messages of type N sent; absent until the first.", ""},
+})
+
+var udp6Metrics = slices.Concat(
+	group{"snmp6", "Udp6", "RFC 4113; net/ipv6/udp.c"}.metrics([]field{
+		{"InDatagrams", Counter, "datagrams", Traffic, Default, "UDP datagrams over IPv6 that a program has read; those still in a socket buffer are not counted yet.", ""},
+		{"NoPorts", Counter, "datagrams", Error, Default, "UDP datagrams over IPv6 received for a port where no socket listens.", "Somebody sends UDP to a port nobody has open: a service that is down, or a stale address."},
+		{"InErrors", Counter, "datagrams", Error, Default, "UDP datagrams over IPv6 that could not be delivered: full buffer, bad checksum, or a socket filter.", "Datagrams for this pod are lost inside it: see the receive buffer, memory and checksum counters for why."},
+		{"OutDatagrams", Counter, "datagrams", Traffic, Default, "UDP datagrams over IPv6 sent.", ""},
+		{"RcvbufErrors", Counter, "datagrams", Drop, Default, "UDP datagrams over IPv6 dropped because the receiving socket's buffer was full.", "The program reads too slowly or its SO_RCVBUF is too small: datagrams are thrown away."},
+		{"SndbufErrors", Counter, "datagrams", Drop, Default, "UDP datagrams over IPv6 not sent for want of send buffer or because the device's queue was full.", "The program sends faster than the device takes it."},
+		{"InCsumErrors", Counter, "datagrams", Error, All, "UDP datagrams over IPv6 received with a bad or missing checksum.", "Datagrams are damaged on the way: suspect a NIC, its offloads, or a tunnel such as VXLAN."},
+		{"IgnoredMulti", Counter, "datagrams", Traffic, All, "UDP multicast datagrams over IPv6 that no socket here had asked for.", ""},
+		{"MemErrors", Counter, "datagrams", Drop, Default, "UDP datagrams over IPv6 dropped because the memory limit of all UDP sockets of the machine was reached (udp_mem).", "The node's UDP memory is used up: some pod on it lets datagrams pile up."},
+	}),
+	group{"snmp6", "UdpLite6", "RFC 3828; net/ipv6/udplite.c"}.metrics([]field{
+		{"InDatagrams", Counter, "datagrams", Traffic, All, "UDP-Lite datagrams over IPv6 that a program has read.", ""},
+		{"NoPorts", Counter, "datagrams", Error, All, "UDP-Lite datagrams over IPv6 received for a port where no socket listens.", "Somebody sends UDP-Lite to a port nobody has open."},
+		{"InErrors", Counter, "datagrams", Error, All, "UDP-Lite datagrams over IPv6 that could not be delivered.", "UDP-Lite datagrams for this pod are lost inside it."},
+		{"OutDatagrams", Counter, "datagrams", Traffic, All, "UDP-Lite datagrams over IPv6 sent.", ""},
+		{"RcvbufErrors", Counter, "datagrams", Drop, All, "UDP-Lite datagrams over IPv6 dropped because the receiving socket's buffer was full.", "The program reads UDP-Lite too slowly: datagrams are thrown away."},
+		{"SndbufErrors", Counter, "datagrams", Drop, All, "UDP-Lite datagrams over IPv6 not sent for want of send buffer.", "The program sends UDP-Lite faster than the device takes it."},
+		{"InCsumErrors", Counter, "datagrams", Error, All, "UDP-Lite datagrams over IPv6 received with a bad checksum over the part it covers.", "UDP-Lite datagrams are damaged on the way."},
+		{"MemErrors", Counter, "datagrams", Drop, All, "UDP-Lite datagrams over IPv6 dropped because the machine's memory limit for UDP sockets was reached.", "The node's UDP memory is used up."},
+	}),
 )
