@@ -1,0 +1,155 @@
+# kubectl-cosanet: build, try and test. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The plugin, the collector and the collector's image are one version: the last tag and the commits since, or, where git
+# knows no tag, a development version. Characters that no image tag may have become dots.
+VERSION ?= $(shell { git describe --tags --match 'v[0-9]*' 2>/dev/null || \
+	echo "v0.1.0-dev$$(git rev-parse --short=10 HEAD 2>/dev/null | sed 's/^/.g/')"; } | tr -c 'A-Za-z0-9_.\n-' .)
+REPOSITORY ?= ghcr.io/cosanet/kubectl-cosanet
+IMAGE := $(REPOSITORY):$(VERSION)
+
+# The same flags for every build, test and check: reproducible bytes, and one build cache for all of them.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath -buildvcs=false
+export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
+
+LDFLAGS := -s -w -X main.version=$(VERSION)
+ARCHES := amd64 arm64
+PACKAGES = $$(go list ./... | grep -v /test/e2e)
+MODULES := . tools test/cluster
+
+##@ Build
+
+.PHONY: build
+build: ## The plugin for this machine: bin/kubectl-cosanet
+	go build -ldflags '$(LDFLAGS) -X main.image=$(IMAGE)' -o bin/kubectl-cosanet ./cmd/kubectl-cosanet
+
+.PHONY: image
+image: bin/tools/pack ## The collector's image, without a container engine: dist/collector-image.tar (amd64 and arm64)
+	for arch in $(ARCHES); do GOARCH=$$arch go build -ldflags '$(LDFLAGS)' -o dist/$$arch/cosanet-collector ./node-image; done
+	bin/tools/pack -ref $(IMAGE) -o dist/collector-image.tar -entrypoint /cosanet-collector \
+		-label org.opencontainers.image.source=https://github.com/cosanet/kubectl-cosanet \
+		-label org.opencontainers.image.licenses=MIT -label org.opencontainers.image.version=$(VERSION) \
+		$(foreach arch,$(ARCHES),linux/$(arch)=dist/$(arch)/cosanet-collector)
+
+.PHONY: demo-image
+demo-image: bin/tools/pack ## The image of the demo's pods: dist/demo-image.tar
+	for arch in $(ARCHES); do GOARCH=$$arch go build -ldflags '-s -w' -o dist/$$arch/demo ./test/demo; done
+	bin/tools/pack -ref cosanet-demo:dev -o dist/demo-image.tar -entrypoint /demo -user 65534 \
+		$(foreach arch,$(ARCHES),linux/$(arch)=dist/$(arch)/demo)
+
+.PHONY: docs
+docs: ## The documents that are generated from the code
+	go test ./pkg/metrics -run TestMarkdown -update
+
+.PHONY: clean
+clean: ## Remove what was built here (not the cluster: make cluster-down)
+	rm -rf bin dist
+
+##@ Try
+
+.PHONY: demo
+demo: deps-cluster build image demo-image cluster-up ## Everything once, on a real two-node Kubernetes on this machine (root)
+	test/demo/run.sh
+
+.PHONY: cluster-up
+cluster-up: deps-cluster bin/cluster ## Bring up the embedded Kubernetes (root; the first time builds it: some 10 minutes)
+	bin/cluster up
+
+.PHONY: cluster-down
+cluster-down: bin/cluster ## Take it down without a trace
+	bin/cluster down
+
+.PHONY: cluster-status
+cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
+	bin/cluster status
+
+##@ Test
+
+.PHONY: test
+test: deps-test test-root test-e2e ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+
+.PHONY: test-unit
+test-unit: ## What runs anywhere; a test that needs root or Linux says why it skips
+	go test $(PACKAGES)
+	go -C tools test ./...
+
+.PHONY: test-root
+test-root: ## The same with real network namespaces and a real containerd, as root: nothing is skipped
+	CI=true go test $(PACKAGES)
+	CI=true go -C tools test ./...
+	CI=true go -C test/cluster test .
+
+.PHONY: test-e2e
+test-e2e: build image demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
+	bin/cluster import dist/collector-image.tar dist/demo-image.tar
+	CI=true go test -count=1 -timeout 20m ./test/e2e
+
+.PHONY: bench
+bench: build image demo-image cluster-up ## Collecting against bare reads, and a first table against a bare pod, as ratios (root)
+	bin/cluster import dist/collector-image.tar dist/demo-image.tar
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/e2e
+
+##@ Check
+
+.PHONY: check
+check: check-format check-tidy check-vet check-static check-race ## All of what follows
+
+.PHONY: check-format
+check-format: ## gofmt
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "not gofmt'ed: $$files"; exit 1; }
+
+.PHONY: check-tidy
+check-tidy: ## go.mod and go.sum say what the code needs
+	for module in $(MODULES); do go -C $$module mod tidy -diff; done
+
+# The workstation's half must build wherever kubectl runs. kube/ is all of Kubernetes: building it is check enough.
+.PHONY: check-vet
+check-vet: ## go vet, the plugin for macOS and Windows too
+	go vet ./...
+	for os in darwin windows; do GOOS=$$os go vet ./cmd/... ./pkg/plugin/... ./pkg/metrics/...; done
+	go -C tools vet ./...
+	go -C test/cluster vet .
+
+.PHONY: check-static
+check-static: bin/tools/staticcheck ## staticcheck
+	bin/tools/staticcheck ./...
+	cd tools && ../bin/tools/staticcheck ./...
+	cd test/cluster && ../../bin/tools/staticcheck .
+
+.PHONY: check-race
+check-race: ## The tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race $(PACKAGES)
+
+##@ Needed for the above
+
+.PHONY: deps
+deps: deps-cluster deps-test ## Install what is missing (Debian, root); otherwise say what to install
+
+.PHONY: deps-cluster deps-test
+deps-cluster deps-test: deps-%:
+	@tools/deps $*
+
+.PHONY: bin/cluster bin/tools/pack # the go tool knows whether they are current
+bin/cluster:
+	go -C test/cluster build -o $(CURDIR)/bin/cluster .
+
+bin/tools/pack:
+	go -C tools build -o $(CURDIR)/bin/tools/pack ./pack
+
+bin/tools/staticcheck: tools/go.mod
+	go -C tools build -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 } \
+		END { print "" }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: print-image
+print-image: # for scripts: the image's full name
+	@echo $(IMAGE)

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The demo: deploys pods that talk and pods in trouble to the embedded cluster and looks at them with kubectl cosanet, as
+# anybody would type it. `make demo` builds what this needs and brings the cluster up.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+show() { # prints a command as one would type it, and runs it
+	printf '\033[1m$ %s\033[0m\n' "$*"
+	"$@"
+}
+[[ -t 1 && -z ${NO_COLOR-} ]] || {
+	say() { printf '\n# %s\n' "$*"; }
+	show() { printf '$ %s\n' "$*" && "$@"; }
+}
+
+eval "$(bin/cluster env)" # KUBECONFIG, and kubectl on PATH
+export PATH=$PWD/bin:$PATH # where kubectl finds kubectl-cosanet
+
+say "The cluster: a real Kubernetes, two nodes, on this machine"
+show kubectl get nodes -o wide
+
+say "The images, from archives: no registry is involved"
+bin/cluster import dist/collector-image.tar dist/demo-image.tar
+
+say "The demo's pods: an HTTP pair across the nodes, a server that hangs, a UDP reader that is too slow"
+kubectl delete namespace demo --ignore-not-found --wait >/dev/null
+kubectl apply -f test/demo/servers.yaml >/dev/null
+kubectl -n demo wait pod/web pod/udp-slow --for=condition=Ready --timeout=120s >/dev/null
+address() { kubectl -n demo get pod "$1" -o jsonpath='{.status.podIP}'; }
+kubectl -n demo create configmap peers --from-literal=web="$(address web)" --from-literal=udp-slow="$(address udp-slow)" >/dev/null
+kubectl apply -f test/demo/clients.yaml >/dev/null
+kubectl -n demo wait pod --all --for=condition=Ready --timeout=120s >/dev/null
+show kubectl -n demo get pods -o wide
+
+say "What the kernel counts in every pod, by rates over one second"
+show kubectl cosanet top -A
+
+say "What differs between the healthy server and the one that hangs"
+code=0
+show kubectl cosanet diff demo/web demo/full-queue || code=$?
+[[ $code -eq 1 ]] || { echo "kubectl cosanet diff ended with exit code $code; 1 means that the two differ" >&2 && exit 1; }
+
+say "The numbers themselves, as Prometheus reads them"
+printf '$ kubectl cosanet raw -n demo full-queue | head -n 12\n'
+(
+	set +o pipefail # head ends the pipe on purpose
+	kubectl cosanet raw -n demo full-queue | head -n 12
+)
+
+say "What all this left behind in the cluster"
+show kubectl get pods -A -l app.kubernetes.io/managed-by=kubectl-cosanet
+
+cat <<'TEXT'
+
+# Look around:    eval "$(bin/cluster env)"; export PATH=$PWD/bin:$PATH; kubectl cosanet --help
+# Take it down:   make cluster-down
+TEXT
