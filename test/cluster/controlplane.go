@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// component is a process of the control plane: its name and the flags it is started with.
+type component struct {
+	name string
+	args []string
+}
+
+// storage and apiserver start together: the apiserver waits for etcd.
+func (s *State) storage() component {
+	const client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380" // loopback of the control plane's own namespace
+	return component{"etcd", []string{
+		"--data-dir=" + filepath.Join(s.controlPlaneDir(), "etcd"),
+		"--listen-client-urls=" + client,
+		"--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + peer,
+		"--initial-advertise-peer-urls=" + peer,
+		"--initial-cluster=default=" + peer,
+		"--unsafe-no-fsync", // the data need not outlive the machine
+		"--log-level=warn",
+	}}
+}
+
+func (s *State) apiserver() component {
+	return component{"kube-apiserver", []string{
+		"--etcd-servers=http://127.0.0.1:2379",
+		"--bind-address=0.0.0.0",
+		// 443, so that the Service "kubernetes" works by an address and a route alone: there is no kube-proxy.
+		"--secure-port=443",
+		"--advertise-address=" + s.controlPlaneAddr().String(),
+		"--endpoint-reconciler-type=none",
+		"--service-cluster-ip-range=" + s.serviceNet().String(),
+		"--tls-cert-file=" + s.pki("apiserver.crt"),
+		"--tls-private-key-file=" + s.pki("apiserver.key"),
+		"--token-auth-file=" + s.pki("tokens.csv"),
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction", // on top of the default ones, PodSecurity among them
+		"--allow-privileged",
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file=" + s.pki("service-account.key"),
+		"--service-account-signing-key-file=" + s.pki("service-account.key"),
+		"--kubelet-preferred-address-types=InternalIP",
+		"--profiling=false",
+	}}
+}
+
+// controllers need a ready apiserver: they give up after ten seconds without one.
+func (s *State) controllers() []component {
+	config := func(file string) string { return filepath.Join(s.controlPlaneDir(), file) }
+	return []component{
+		{"kube-controller-manager", []string{
+			"--kubeconfig=" + config("controller-manager.kubeconfig"),
+			"--use-service-account-credentials",
+			"--service-account-private-key-file=" + s.pki("service-account.key"),
+			"--root-ca-file=" + s.pki("ca.crt"),
+			"--leader-elect=false",
+			"--secure-port=0",
+			"--profiling=false",
+		}},
+		{"kube-scheduler", []string{
+			"--kubeconfig=" + config("scheduler.kubeconfig"),
+			"--leader-elect=false",
+			"--secure-port=0",
+			"--profiling=false",
+		}},
+	}
+}
+
+// startComponent starts a component in the control plane's network namespace and cgroup.
+func (s *State) startComponent(c component, cgroups []string) (*daemon, error) {
+	if err := os.MkdirAll(s.controlPlaneDir(), 0o700); err != nil {
+		return nil, err
+	}
+	return s.start(c.name, componentVerb, s.controlPlaneNetns(), 0, order{
+		Cgroups: cgroups,
+		Path:    s.Kube,
+		Argv:    append([]string{c.name}, c.args...), // kube picks the component by the name it is called by
+	})
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// nodeOrder is what a node's init process needs to know.
+type nodeOrder struct {
+	Name          string `json:"name"`
+	Address       string `json:"address"`
+	Var           string `json:"var"` // the folder that becomes the node's /var
+	Kube          string `json:"kube"`
+	ContainerdLog string `json:"containerdLog"`
+	KubeletLog    string `json:"kubeletLog"`
+}
+
+// runNode is pid 1 of a node. It makes the node's mounts, runs containerd and the kubelet, and reaps the orphans of
+// its pid namespace (the shims of containerd are such). When either of the two ends so does it, and with it, by the
+// kernel, every process of the node.
+func runNode() error {
+	o, err := awaitOrder()
+	if err != nil {
+		return err
+	}
+	node := *o.Node
+	// Opened here: the mounts hide them.
+	kube, err := os.OpenFile(node.Kube, unix.O_PATH, 0)
+	if err != nil {
+		return fmt.Errorf("opening kube: %w", err)
+	}
+	var logs [2]*os.File
+	for i, path := range []string{node.ContainerdLog, node.KubeletLog} {
+		if logs[i], err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+			return fmt.Errorf("opening a log: %w", err)
+		}
+	}
+	if err := node.mount(); err != nil {
+		return err
+	}
+	if err := node.setUp(); err != nil {
+		return err
+	}
+	path, err := exec.LookPath("containerd")
+	if err != nil {
+		return fmt.Errorf("starting containerd: %w", err)
+	}
+	containerd, err := spawn(path, []string{"containerd", "--config", "/var/lib/containerd.toml"}, logs[0])
+	if err != nil {
+		return err
+	}
+	if err := awaitSocket("/run/containerd/containerd.sock", containerd); err != nil {
+		return err
+	}
+	kubelet, err := spawn(fmt.Sprintf("/proc/self/fd/%d", kube.Fd()), []string{"kubelet",
+		"--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/var/lib/kubelet/kubeconfig",
+		"--hostname-override=" + node.Name, "--node-ip=" + node.Address}, logs[1])
+	if err != nil {
+		return err
+	}
+	names := map[int]string{containerd: "containerd", kubelet: "kubelet"}
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case err != nil:
+			return fmt.Errorf("waiting for children: %w", err)
+		case names[pid] != "":
+			return fmt.Errorf("%s of %s has ended (%s): the node ends with it", names[pid], node.Name, describe(status))
+		}
+	}
+}
+
+func describe(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return "by signal: " + status.Signal().String()
+	}
+	return fmt.Sprintf("exit code %d", status.ExitStatus())
+}
+
+// mount gives the node its own /proc, /var and /run, invisible to the machine. Within the node mounts are shared, as
+// systemd makes them and as pods with mountPropagation: Bidirectional want.
+func (n nodeOrder) mount() error {
+	mounts := []struct {
+		what           string
+		source, target string
+		fstype         string
+		flags          uintptr
+		data           string
+	}{
+		{"cutting mounts off from the machine", "", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""},
+		{"sharing mounts within the node", "", "/", "", unix.MS_REC | unix.MS_SHARED, ""},
+		{"mounting /proc", "proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"mounting /var", n.Var, "/var", "", unix.MS_BIND, ""},
+		{"mounting /run", "tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=755"},
+	}
+	for _, m := range mounts {
+		if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
+		}
+	}
+	return nil
+}
+
+// setUp fills /var and /run, and sets the node's host name and sysctls.
+func (n nodeOrder) setUp() error {
+	for _, dir := range []string{"/var/log", "/var/cache", "/run/lock", "/run/sysctl"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll("/var/tmp", 0o777|os.ModeSticky); err != nil {
+		return err
+	}
+	for link, target := range map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"} {
+		if err := os.Symlink(target, link); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	if err := unix.Sethostname([]byte(n.Name)); err != nil {
+		return fmt.Errorf("setting the host name: %w", err)
+	}
+	for _, file := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+		if err := os.WriteFile(filepath.Join("/proc/sys/net", file), []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("setting a sysctl: %w", err)
+		}
+	}
+	return shadowSysctls()
+}
+
+// shadowSysctls keeps the kubelet from changing the machine: it sets these sysctls, which no namespace contains
+// (kernel.panic reboots on an oops), unless they have the value it wants (kubernetes: pkg/util/sysctl). So within
+// the node they are plain files that do.
+func shadowSysctls() error {
+	for name, value := range map[string]string{
+		"vm/overcommit_memory":      "1",
+		"vm/panic_on_oom":           "0",
+		"kernel/panic":              "10",
+		"kernel/panic_on_oops":      "1",
+		"kernel/keys/root_maxkeys":  "1000000",
+		"kernel/keys/root_maxbytes": "25000000",
+	} {
+		file := filepath.Join("/run/sysctl", filepath.Base(filepath.Dir(name))+"."+filepath.Base(name))
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o644); err != nil {
+			return fmt.Errorf("shadowing sysctl %s: %w", name, err)
+		}
+		if err := unix.Mount(file, filepath.Join("/proc/sys", name), "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("shadowing sysctl %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// spawn starts a child without package os's bookkeeping: runNode waits for every child itself.
+func spawn(path string, argv []string, log *os.File) (pid int, err error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Dir: "/", Env: os.Environ(),
+		Files: []uintptr{null.Fd(), log.Fd(), log.Fd()},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("starting %s: %w", argv[0], err)
+	}
+	return pid, nil
+}
+
+// awaitSocket waits until something accepts connections on a unix socket, as long as the process pid lives.
+func awaitSocket(path string, pid int) error {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if conn, err := net.Dial("unix", path); err == nil {
+			return conn.Close()
+		}
+		var status syscall.WaitStatus
+		if ended, _ := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); ended == pid {
+			return fmt.Errorf("containerd has ended (%s) before it served %s", describe(status), path)
+		}
+	}
+	return fmt.Errorf("nothing serves %s after a minute", path)
+}
