@@ -1,0 +1,110 @@
+package collector
+
+import (
+	"bytes"
+	"strings"
+)
+
+// membership is what the cgroup of a process says of where it belongs.
+type membership struct {
+	pod       string // UID in the form of the API (dashes), or the 32 hex digits of a static pod; empty: no pod
+	container string // id of its container, 64 hex digits; that of the pause process is the sandbox's id
+}
+
+// parseCgroup reads /proc/<pid>/cgroup, which has one line for cgroup v2 ("0::/path") and one a hierarchy for v1
+// ("4:memory:/path"). The line that says most counts: a hybrid node puts pods into v1 hierarchies only, and leaves 0::/.
+func parseCgroup(file []byte) membership {
+	var m membership
+	for len(file) > 0 {
+		var l []byte
+		l, file = line(file)
+		_, path, ok := bytes.Cut(l, []byte(":"))
+		if !ok {
+			continue
+		}
+		if _, path, ok = bytes.Cut(path, []byte(":")); !ok || len(path) < 33 {
+			continue // shorter than any UID, such as "/"
+		}
+		if found := parseCgroupPath(string(path)); found.says(m) {
+			m = found
+		}
+	}
+	return m
+}
+
+// says tells whether m says more than other.
+func (m membership) says(other membership) bool {
+	if (m.container == "") != (other.container == "") {
+		return m.container != ""
+	}
+	return m.pod != "" && other.pod == ""
+}
+
+// parseCgroupPath finds the pod and the container in a cgroup path. Known forms:
+//
+//	/kubepods/burstable/pod<uid>/<id>                                              cgroupfs driver
+//	/kubepods.slice/.../kubepods-burstable-pod<uid with _>.slice/cri-containerd-<id>.scope   systemd driver
+//	.../crio-<id>.scope, .../docker-<id>.scope, .../crio-<id>/container            other runtimes
+//	/kubelet.slice/.../kubelet-kubepods-besteffort-pod<uid>.slice/...              kind, kubelet --cgroup-root=/kubelet
+//	/docker/<id>/kubepods/..., /<node>/kubepods/...                                a node in a container or a cgroup
+//	/../../kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope             seen from a private cgroup namespace
+//	/system.slice/containerd.service/kubepods-burstable-pod<uid>.slice:cri-containerd:<id>   drivers at odds
+//
+// Where pods are nested the innermost pod counts; its container is the first id below the pod.
+func parseCgroupPath(path string) membership {
+	var m membership
+	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == ':' }) {
+		if uid := podUID(part); uid != "" {
+			m = membership{pod: uid}
+		} else if id := containerID(part); id != "" && (m.container == "" || m.pod == "") {
+			m.container = id
+		}
+	}
+	return m
+}
+
+// podUID returns the UID in a path element such as pod<uid> or kubelet-kubepods-burstable-pod<uid with _>.slice.
+func podUID(part string) string {
+	part = strings.TrimSuffix(part, ".slice")
+	uid, ok := strings.CutPrefix(part, "pod")
+	if !ok {
+		i := strings.LastIndex(part, "-pod")
+		if i < 0 || !strings.Contains(part[:i], "kubepods") {
+			return ""
+		}
+		uid = part[i+len("-pod"):]
+	}
+	switch {
+	case len(uid) == 32 && isHex(uid): // a static pod: the hash of its manifest
+		return uid
+	case len(uid) == 36:
+		uid = strings.ReplaceAll(uid, "_", "-")
+		if uid[8] == '-' && uid[13] == '-' && uid[18] == '-' && uid[23] == '-' && isHex(strings.ReplaceAll(uid, "-", "")) {
+			return uid
+		}
+	}
+	return ""
+}
+
+// containerID returns the id in a path element such as <id>, cri-containerd-<id>.scope or crio-<id>. conmon watches a
+// container of CRI-O from outside and is none.
+func containerID(part string) string {
+	part = strings.TrimSuffix(part, ".scope")
+	if len(part) < 64 || strings.HasPrefix(part, "crio-conmon-") || strings.HasPrefix(part, "libpod-conmon-") {
+		return ""
+	}
+	prefix, id := part[:len(part)-64], part[len(part)-64:]
+	if prefix != "" && !strings.HasSuffix(prefix, "-") || !isHex(id) {
+		return ""
+	}
+	return id
+}
+
+func isHex(s string) bool {
+	for i := range len(s) {
+		if hexDigit(s[i]) > 15 {
+			return false
+		}
+	}
+	return true
+}
