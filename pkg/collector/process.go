@@ -1,0 +1,144 @@
+//go:build linux
+
+package collector
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxFileBytes bounds what is read of one file. A pod of the usual size has 4 KiB in the largest (netstat).
+const maxFileBytes = 256 << 10
+
+var errTooLarge = errors.New("larger than 256 KiB")
+
+// process is a directory descriptor on /proc/<pid>. A path that begins with the pid silently leads to another process
+// once the pid is reused, perhaps to one of the host; a name below the descriptor of a dead process is ESRCH.
+type process struct{ fd int }
+
+func openProcess(pid int) (process, error) {
+	fd, err := openat(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY)
+	return process{fd}, err
+}
+
+func (p process) close() { unix.Close(p.fd) }
+
+// membership says which pod and container the process belongs to.
+func (p process) membership(buf []byte) (membership, error) {
+	file, _, err := p.read("cgroup", buf)
+	return parseCgroup(file), err
+}
+
+// netInode identifies the network namespace of the process by the inode of its net/snmp, which each namespace has of its
+// own and which may be asked for without any right over the process (that of ns/net needs PTRACE_MODE_READ).
+func (p process) netInode() (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(p.fd, "net/snmp", &st, 0)
+	return st.Ino, err
+}
+
+// nsfile identifies a namespace as nsfs does: what ns/net and a bind mount below /run/netns have in common.
+type nsfile struct{ dev, ino uint64 }
+
+// netNS returns the identity of the network namespace in nsfs, zero where it may not be asked for.
+func (p process) netNS() nsfile {
+	var st unix.Stat_t
+	err := unix.Fstatat(p.fd, "ns/net", &st, 0)
+	if err != nil && p.inOwnNetNS() {
+		err = unix.Stat("/proc/self/ns/net", &st)
+	}
+	if err != nil {
+		return nsfile{}
+	}
+	return nsfile{st.Dev, st.Ino}
+}
+
+// inOwnNetNS tells whether the process is in the collector's own network namespace, which need not be entered: the node's,
+// in a pod with hostNetwork.
+func (p process) inOwnNetNS() bool {
+	var own unix.Stat_t
+	inode, err := p.netInode()
+	return err == nil && unix.Stat("/proc/self/net/snmp", &own) == nil && own.Ino == inode
+}
+
+// started returns when the process began, in clock ticks since boot: field 22 of /proc/<pid>/stat. The second field is
+// the name of the program in parentheses, any bytes; so what is counted begins after the last parenthesis.
+func (p process) started(buf []byte) (uint64, error) {
+	file, _, err := p.read("stat", buf)
+	if err != nil {
+		return 0, err
+	}
+	return parseStarted(file)
+}
+
+func parseStarted(stat []byte) (uint64, error) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 { // the third field, state, is the first of these
+		return 0, errMalformed
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+// read reads a file below /proc/<pid> into buf, which it shares with the result. Of a file larger than buf it returns the
+// whole lines that fit and the number of those that do not, with errTooLarge.
+func (p process) read(name string, buf []byte) (file []byte, more int, err error) {
+	fd, err := openat(p.fd, name, unix.O_RDONLY)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer unix.Close(fd)
+	n := 0
+	for n < len(buf) {
+		k, err := readRetry(fd, buf[n:])
+		if err != nil {
+			return nil, 0, err
+		}
+		if k == 0 {
+			return buf[:n], 0, nil
+		}
+		n += k
+	}
+	return overflow(fd, buf)
+}
+
+// overflow counts the lines that did not fit into buf. What can grow without bound, a list of devices, is counted up to
+// 16 MiB.
+func overflow(fd int, buf []byte) (file []byte, more int, err error) {
+	whole := bytes.LastIndexByte(buf, '\n') + 1
+	var rest [8 << 10]byte
+	for range 16 << 20 / len(rest) {
+		k, err := readRetry(fd, rest[:])
+		if err != nil {
+			return nil, 0, err
+		}
+		if k == 0 {
+			break
+		}
+		more += bytes.Count(rest[:k], []byte("\n"))
+	}
+	if more == 0 && whole == len(buf) {
+		return buf, 0, nil // it fitted to the byte
+	}
+	return buf[:whole], more, errTooLarge
+}
+
+func openat(dir int, name string, flags int) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+func readRetry(fd int, buf []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, buf)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,153 @@
+//go:build linux
+
+package collector
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// reader reads namespaces one after another. Each worker of a walk has one of its own: a buffer, and what the parsers
+// remember of the kernel's headings.
+type reader struct {
+	config   *Config
+	families *families
+	buf      []byte
+	dropped  int // series of devices beyond maxInterfaces
+
+	snmp      *twoLine
+	netstat   *twoLine
+	snmp6     *snmp6
+	sockstat  *sockstat
+	netdev    *netdev
+	conntrack *conntrackStat
+	sockets   []socketFamily
+	expected  int // samples of the last namespace, to make room for those of the next at once
+}
+
+func newReader(c *Config, f *families) *reader {
+	file := func(name string) func(proto, field string) *metrics.Metric {
+		return func(proto, field string) *metrics.Metric { return f.field(name, proto, field) }
+	}
+	return &reader{
+		config: c, families: f, buf: make([]byte, maxFileBytes),
+		snmp:      newTwoLine(file("snmp")),
+		netstat:   newTwoLine(file("netstat")),
+		snmp6:     newSnmp6(file("snmp6")),
+		sockstat:  newSockstat(f.family),
+		netdev:    newNetdev(f.family),
+		conntrack: newConntrackStat(f.family),
+		sockets:   newSocketFamilies(c.Protocols),
+		expected:  64,
+	}
+}
+
+// source is one thing that is read of a namespace, under the name that cosanet_read_success gives it.
+type source struct {
+	name     string
+	wanted   bool
+	optional bool // IPv6 may be off: a file that does not exist is then absent, and not a failure
+	partial  bool // what was read before a failure is whole in itself and is kept
+	read     func(p process, dst []metrics.Sample) ([]metrics.Sample, error)
+}
+
+// errAbsent says that the kernel does not have what was asked for: neither a value nor a failure.
+var errAbsent = errors.New("not in this kernel")
+
+// sources are what is read of a namespace. Of the host also what the kernel counts for the whole machine; of a pod with a
+// kernel of its own only the devices, which are outside of it.
+func (r *reader) sources(host, unsupported bool) []source {
+	c := r.config
+	devices := source{name: "netdev", wanted: r.netdev.wanted > 0, read: r.readDevices}
+	if unsupported {
+		return []source{devices}
+	}
+	return []source{
+		{name: "snmp", wanted: c.Snmp, read: r.file("net/snmp", r.snmp.parse)},
+		{name: "snmp6", wanted: c.Snmp, optional: true, read: r.file("net/snmp6", r.snmp6.parse)},
+		{name: "netstat", wanted: c.Netstat, read: r.file("net/netstat", r.netstat.parse)},
+		{name: "sockstat", wanted: len(r.sockstat.known) > 0, read: r.file("net/sockstat", r.sockstat.parser(host))},
+		{name: "sockstat6", wanted: len(r.sockstat.known) > 0, optional: true, read: r.file("net/sockstat6", r.sockstat.parser(host))},
+		devices,
+		{name: "conntrack", wanted: c.Conntrack, optional: true, read: r.readConntrack(host)},
+		{name: "softnet", wanted: host, read: r.file("net/softnet_stat", r.parseSoftnet)},
+		{name: "sockets", wanted: len(r.sockets) > 0, partial: true, read: r.readSockets},
+	}
+}
+
+type parser func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error)
+
+func (s *sockstat) parser(host bool) parser {
+	return func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) { return s.parse(dst, file, host) }
+}
+
+func (r *reader) parseSoftnet(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) {
+	return parseSoftnet(r.families.family, dst, file)
+}
+
+func (r *reader) file(name string, parse parser) func(process, []metrics.Sample) ([]metrics.Sample, error) {
+	return func(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
+		file, _, err := p.read(name, r.buf)
+		if err != nil {
+			return dst, err
+		}
+		return parse(dst, file)
+	}
+}
+
+// readDevices reads net/dev, the one file that a pod can make larger than the bound: by making devices.
+func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
+	file, more, err := p.read("net/dev", r.buf)
+	if err != nil && !errors.Is(err, errTooLarge) {
+		return dst, err
+	}
+	dst, extra, err := r.netdev.parse(dst, file)
+	r.dropped += (more + extra) * r.netdev.wanted
+	return dst, err
+}
+
+// samples reads all sources of a process's namespace. What fails is said in the samples and never ends the others.
+func (r *reader) samples(p process, host, unsupported bool) (samples []metrics.Sample, failed bool) {
+	samples = make([]metrics.Sample, 0, r.expected)
+	for _, s := range r.sources(host, unsupported) {
+		if !s.wanted {
+			continue
+		}
+		read, err := s.read(p, samples)
+		switch {
+		case err == nil:
+			samples = r.success(read, s.name, true)
+		case errors.Is(err, errAbsent), s.optional && errors.Is(err, fs.ErrNotExist):
+			// samples as they were: whatever was read of the source is left out
+		default:
+			failed = true
+			if s.partial {
+				samples = read
+			}
+			samples = r.success(samples, s.name, false)
+		}
+	}
+	r.expected = max(r.expected, len(samples)+1)
+	return samples, failed
+}
+
+// success appends whether a source could be read.
+func (r *reader) success(dst []metrics.Sample, source string, ok bool) []metrics.Sample {
+	return r.append(dst, "cosanet_read_success", boolean(ok), metrics.Label{Name: "source", Value: source})
+}
+
+func (r *reader) append(dst []metrics.Sample, name string, v float64, labels ...metrics.Label) []metrics.Sample {
+	if m := r.families.family(name); m != nil {
+		dst = append(dst, metrics.Sample{Metric: m, Labels: labels, Value: v})
+	}
+	return dst
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
