@@ -1,0 +1,80 @@
+package plugin
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// maxName is the longest name that Kubernetes allows (a DNS subdomain, RFC 1123). What is longer is no name of it.
+const maxName = 253
+
+// decode reads a frame's text. It is the boundary at which everything a node says of itself becomes safe to print:
+// whoever controls a node controls these strings, and they end up on a terminal.
+func decode(f *metrics.Frame) (*metrics.Snapshot, error) {
+	s, err := f.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.Records {
+		sanitizeRecord(&s.Records[i])
+	}
+	return s, nil
+}
+
+func sanitizeRecord(r *metrics.Record) {
+	box := &r.Sandbox
+	for _, field := range []*string{&box.Node, &box.Namespace, &box.Pod, &box.NetNS, &box.ControllerKind, &box.ControllerName, &box.UID, &box.Handler, &box.SharedWith} {
+		*field = sanitize(*field)
+	}
+	for i := range r.Samples {
+		for j := range r.Samples[i].Labels {
+			label := &r.Samples[i].Labels[j]
+			label.Value = sanitize(label.Value)
+		}
+	}
+}
+
+// sanitize writes as \xNN every byte of s that is not part of a printable character: control characters (C0, C1, DEL,
+// ESC), the invisible ones that turn text around (bidi, CVE-2021-42574) and invalid UTF-8. It cuts at maxName bytes.
+// A sanitized string stays what it is when it is sanitized again.
+func sanitize(s string) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		piece := s[i : i+size]
+		if r == utf8.RuneError && size == 1 || !unicode.IsPrint(r) {
+			piece = escape(piece)
+		}
+		if b.Len()+len(piece) > maxName {
+			break
+		}
+		b.WriteString(piece)
+		i += size
+	}
+	return b.String()
+}
+
+// plain tells whether s is short printable ASCII, as all honest names are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= maxName
+}
+
+func escape(bytes string) string {
+	var b strings.Builder
+	for i := range len(bytes) {
+		fmt.Fprintf(&b, `\x%02x`, bytes[i])
+	}
+	return b.String()
+}
