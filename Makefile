@@ -6,17 +6,21 @@ SHELL := bash
 
 # The plugin, the collector and the collector's image are one version: the last tag and the commits since, or, where git
 # knows no tag, a development version. Characters that no image tag may have become dots.
-VERSION ?= $(shell { git describe --tags --match 'v[0-9]*' 2>/dev/null || \
-	echo "v0.1.0-dev$$(git rev-parse --short=10 HEAD 2>/dev/null | sed 's/^/.g/')"; } | tr -c 'A-Za-z0-9_.\n-' .)
+VERSION ?= $(shell { git describe --tags --dirty --match 'v[0-9]*' 2>/dev/null || \
+	echo "v0.1.0-dev$$(git describe --always --dirty --exclude '*' 2>/dev/null | sed 's/^/.g/')"; } | tr -c 'A-Za-z0-9_.\n-' .)
+ifeq ($(filter-out latest,$(VERSION)),)
+$(error VERSION must name a version: "$(VERSION)" would not tell which image a plugin needs)
+endif
 REPOSITORY ?= ghcr.io/cosanet/kubectl-cosanet
 IMAGE := $(REPOSITORY):$(VERSION)
+REVISION := $(shell git describe --always --dirty --exclude '*' --abbrev=40 2>/dev/null)
 
 # The same flags for every build, test and check: reproducible bytes, and one build cache for all of them.
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -buildvcs=false
 export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
 
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 ARCHES := amd64 arm64
 PACKAGES = $$(go list ./... | grep -v /test/e2e)
 MODULES := . tools test/cluster
@@ -110,7 +114,7 @@ check-tidy: ## go.mod and go.sum say what the code needs
 .PHONY: check-vet
 check-vet: ## go vet, the plugin for macOS and Windows too
 	go vet ./...
-	for os in darwin windows; do GOOS=$$os go vet ./cmd/... ./pkg/plugin/... ./pkg/metrics/...; done
+	for os in darwin windows; do GOOS=$$os GOARCH=arm64 go vet ./cmd/... ./pkg/plugin/... ./pkg/metrics/...; done
 	go -C tools vet ./...
 	go -C test/cluster vet .
 
