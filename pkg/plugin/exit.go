@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Exit codes of the plugin. They are part of its interface: scripts depend on them.
@@ -44,3 +45,8 @@ func ExitCode(err error) int {
 
 // usageError marks err as the caller's: wrong flags or arguments.
 func usageError(err error) error { return &ExitError{Code: ExitUsage, Err: err} }
+
+// advise adds the command, or the flag, that helps against err.
+func advise(err error, format string, args ...any) error {
+	return fmt.Errorf("%w\n  "+format, append([]any{err}, args...)...)
+}

@@ -21,6 +21,7 @@ type factory struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericiooptions.IOStreams
 	build   Build
+	ledger  *Ledger // of the collector pods, shared with main; nil: nobody asks
 }
 
 // client connects as kubectl would, with every connection flag (--context, --as, ...) applied to every request.

@@ -1,0 +1,87 @@
+package plugin
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// refusedError is what holds for every pod of a namespace alike, so that asking for a second one is of no use.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
+
+// explainCreate adds to the API server's refusal of a collector pod what helps against it.
+func explainCreate(err error, pod *corev1.Pod) error {
+	namespace, text := pod.Namespace, err.Error()
+	elsewhere := "or use another namespace with --collector-namespace"
+	switch {
+	case apierrors.IsNotFound(err) && strings.Contains(text, "namespaces "):
+		return &refusedError{advise(err, "kubectl create namespace %s && kubectl label namespace %[1]s pod-security.kubernetes.io/enforce=privileged\n  %s", namespace, elsewhere)}
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return &refusedError{advise(err, "use another namespace with --collector-namespace")}
+	case forbiddenByRBAC.MatchString(text):
+		return &refusedError{explainForbidden(err)}
+	case strings.Contains(text, "violates PodSecurity"):
+		return &refusedError{advise(err, "kubectl label namespace %s pod-security.kubernetes.io/enforce=privileged --overwrite\n  %s", namespace, elsewhere)}
+	case strings.Contains(text, "unable to validate against any security context constraint"):
+		return &refusedError{advise(err, "oc adm policy add-scc-to-user privileged -z default -n %s", namespace)}
+	case strings.Contains(text, "quota"):
+		return advise(err, "kubectl describe quota -n %s\n  %s", namespace, elsewhere)
+	case strings.Contains(text, " usage per "), strings.Contains(text, "limit to request ratio"):
+		return &refusedError{advise(err, "kubectl describe limitrange -n %s\n  %s", namespace, elsewhere)}
+	case strings.Contains(text, "error looking up service account"):
+		return advise(err, "kubectl get serviceaccount -n %s default; a new namespace gets it in a moment", namespace)
+	case strings.Contains(text, "failed calling webhook"), strings.Contains(text, "failed to call webhook"):
+		return advise(err, "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations; the one named does not answer\n  %s", elsewhere)
+	case strings.Contains(text, "admission webhook"), strings.Contains(text, "ValidatingAdmissionPolicy"):
+		return advise(err, "a policy of this cluster forbids the pod: try --profile restricted, %s", elsewhere)
+	}
+	return err
+}
+
+// forbiddenByRBAC matches how the API server words a missing right
+// (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go).
+var forbiddenByRBAC = regexp.MustCompile(`User "(.*)" cannot (\S+) resource "(\S+)" in API group "\S*"(?: in the namespace "(\S+)"| at the cluster scope)`)
+
+// explainForbidden adds to a refusal for want of rights the command that grants them; other errors stay as they are.
+func explainForbidden(err error) error {
+	if !apierrors.IsForbidden(err) {
+		return err
+	}
+	m := forbiddenByRBAC.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	user, verb, resource, namespace := m[1], m[2], m[3], m[4]
+	switch {
+	case namespace == "":
+		return advise(err, "kubectl create clusterrole cosanet-targets --verb=get,list --resource=pods,nodes && kubectl create clusterrolebinding cosanet-targets --clusterrole=cosanet-targets %s", subject(user))
+	case (verb == "get" || verb == "list") && resource == "pods":
+		return advise(err, "kubectl create rolebinding cosanet-targets -n %s --clusterrole=view %s", namespace, subject(user))
+	}
+	return advise(err, "kubectl create role cosanet -n %s --verb=create,get,list,watch,delete --resource=pods,pods/log && kubectl create rolebinding cosanet -n %[1]s --role=cosanet %s", namespace, subject(user))
+}
+
+// subject is the flag of kubectl create rolebinding that names a user.
+func subject(user string) string {
+	if account, ok := strings.CutPrefix(user, "system:serviceaccount:"); ok {
+		return "--serviceaccount=" + account
+	}
+	return fmt.Sprintf("--user=%q", user)
+}
+
+// lost tells whether an error leaves open if the API server did what it was asked: the connection broke, or something
+// between did. A 4xx is an answer.
+func lost(err error) bool {
+	status, ok := err.(apierrors.APIStatus)
+	if !ok {
+		return true
+	}
+	return status.Status().Code >= 500 || status.Status().Reason == metav1.StatusReasonTimeout
+}

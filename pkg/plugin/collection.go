@@ -1,0 +1,82 @@
+package plugin
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Collection is how live data is had: by one collector pod on every node that is asked about. Its exported fields are
+// the flags of every live view.
+type Collection struct {
+	Profile     Profile       // what the collector pods are allowed to do
+	Image       string        // of the collector
+	PullPolicy  string        // Always, IfNotPresent or Never
+	PullSecrets []string      // in the namespace of the collector pods
+	Namespace   string        // of the collector pods; empty: cosanet where there is one, else default
+	Timeout     time.Duration // for one node's answer, beside the time between its samples
+	Concurrency int           // nodes asked at the same time
+
+	version  string
+	ledger   *Ledger
+	progress *progress
+}
+
+// newCollection is a Collection with the defaults of this build.
+func newCollection(f *factory) *Collection {
+	ledger := f.ledger
+	if ledger == nil {
+		ledger = new(Ledger)
+	}
+	return &Collection{
+		Profile:     Privileged,
+		Image:       f.build.Image,
+		PullPolicy:  string(corev1.PullIfNotPresent),
+		Timeout:     time.Minute,
+		Concurrency: 16,
+		version:     f.build.Version,
+		ledger:      ledger,
+		progress:    newProgress(f.streams.ErrOut),
+	}
+}
+
+// AddFlags declares the flags of a live view.
+func (c *Collection) AddFlags(flags *pflag.FlagSet) {
+	flags.Var(&c.Profile, "profile", "What the collector pods are allowed to do: privileged, netadmin (root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone) or restricted (no capability: counters only)")
+	flags.StringVar(&c.Image, "image", c.Image, "Image of the collector pods")
+	flags.StringVar(&c.PullPolicy, "image-pull-policy", c.PullPolicy, "When the nodes pull the image: Always, IfNotPresent or Never")
+	flags.StringSliceVar(&c.PullSecrets, "image-pull-secret", nil, "Secret to pull the image with, in the namespace of the collector pods; may be repeated")
+	flags.StringVar(&c.Namespace, "collector-namespace", "", "Namespace of the collector pods (default: cosanet where there is one, else default)")
+	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "How long a node may take to answer, beside the time between its samples")
+	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "How many nodes are asked at the same time")
+}
+
+// Validate checks the flags against each other and for what no cluster would take. Its error is a usage error.
+func (c *Collection) Validate() error {
+	switch corev1.PullPolicy(c.PullPolicy) {
+	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
+	default:
+		return usageError(fmt.Errorf("unknown --image-pull-policy %q: use Always, IfNotPresent or Never", c.PullPolicy))
+	}
+	if c.Image == "" {
+		return usageError(fmt.Errorf("no collector image: this build has none of its own, give one with --image"))
+	}
+	if c.Namespace != "" {
+		if problems := validation.IsDNS1123Label(c.Namespace); len(problems) > 0 {
+			return usageError(fmt.Errorf("invalid --collector-namespace %q: %s", c.Namespace, problems[0]))
+		}
+	}
+	if c.Timeout <= 0 {
+		return usageError(fmt.Errorf("--timeout must be more than 0, not %s", c.Timeout))
+	}
+	if c.Concurrency < 1 {
+		return usageError(fmt.Errorf("--max-concurrent-nodes must be at least 1, not %d", c.Concurrency))
+	}
+	return nil
+}
+
+// Close waits until every collector pod is deleted and says which could not be. Data may be shown before.
+func (c *Collection) Close() error { return c.ledger.settle() }

@@ -1,0 +1,210 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// afterlife is how long a request that must not be given up may go on after the run was interrupted.
+const afterlife = 10 * time.Second
+
+// visit is one collector pod on one node, from before its creation until after its deletion.
+type visit struct {
+	client   kubernetes.Interface
+	ledger   *Ledger
+	progress *progress
+	order    *order
+	pod      *corev1.Pod // as the API server made it; nil before
+	doing    string      // what is being waited for
+}
+
+// observe makes the pod, reads what it counts and deletes it, whatever happens in between.
+func (v *visit) observe(ctx context.Context) Observation {
+	defer v.progress.finish(v.order.node)
+	timed, cancel := context.WithTimeout(ctx, v.order.timeout)
+	defer cancel()
+	snapshots, err := v.run(timed)
+	if err != nil && timed.Err() != nil && ctx.Err() == nil {
+		err = v.late(ctx)
+	}
+	if err != nil {
+		return Observation{Node: v.order.node, Err: fmt.Errorf("node %s: %w", v.order.node, err)}
+	}
+	return Observation{Node: v.order.node, Snapshots: snapshots}
+}
+
+func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
+	v.say("checking the node")
+	if err := preflight(ctx, v.client, v.order.node); err != nil {
+		return nil, err
+	}
+	v.say("creating the collector pod")
+	defer v.remove()
+	if err := v.create(ctx); err != nil {
+		return nil, err
+	}
+	if err := v.start(ctx); err != nil {
+		return nil, fmt.Errorf("collector pod %s: %w", v.ref(), err)
+	}
+	v.say("reading")
+	snapshots, err := v.stream(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("collector pod %s: %w", v.ref(), err)
+	}
+	return snapshots, nil
+}
+
+func (v *visit) say(doing string) {
+	v.doing = doing
+	v.progress.say(v.order.node, doing)
+}
+
+func (v *visit) ref() PodRef { return PodRef{v.order.namespace, v.order.name} }
+
+func (v *visit) pods() typedcorev1.PodInterface { return v.client.CoreV1().Pods(v.order.namespace) }
+
+// late words that the time is over, with what the cluster last complained of: a sandbox that cannot be made, a volume
+// that cannot be mounted, show nowhere but in events.
+func (v *visit) late(ctx context.Context) error {
+	err := fmt.Errorf("no answer within %s, last %s", v.order.timeout, v.doing)
+	if v.pod == nil {
+		return advise(err, "give it longer with --timeout")
+	}
+	ctx, cancel := context.WithTimeout(ctx, shortPatience)
+	defer cancel()
+	events, listErr := v.client.CoreV1().Events(v.order.namespace).List(ctx, metav1.ListOptions{
+		FieldSelector: "type=Warning,involvedObject.uid=" + string(v.pod.UID),
+	})
+	if listErr == nil && len(events.Items) > 0 {
+		last := events.Items[len(events.Items)-1]
+		err = fmt.Errorf("%w: %s: %s", err, last.Reason, last.Message)
+	}
+	return advise(err, "kubectl get events -n %s --field-selector involvedObject.name=%s, or give it longer with --timeout", v.order.namespace, v.order.name)
+}
+
+// create makes the pod. An interruption does not stop the request: only its answer tells what there is to delete.
+func (v *visit) create(ctx context.Context) error {
+	ctx, cancel := outliving(ctx, afterlife)
+	defer cancel()
+	asked := v.order.pod()
+	v.ledger.enter(v.ref())
+	pod, err := v.pods().Create(ctx, asked, metav1.CreateOptions{})
+	if err != nil && (lost(err) || apierrors.IsAlreadyExists(err)) {
+		pod, err = v.find(ctx, err)
+	}
+	if err != nil && !lost(err) {
+		v.ledger.strike(v.ref()) // a clear no: it never was
+	}
+	if err != nil {
+		return fmt.Errorf("creating collector pod %s: %w", v.ref(), explainCreate(err, asked))
+	}
+	v.pod = pod
+	if changes := altered(asked, pod); len(changes) > 0 {
+		return advise(fmt.Errorf("a webhook of the cluster changed collector pod %s: %s", v.ref(), strings.Join(changes, ", ")),
+			"exempt its namespace from the webhook, or use another one with --collector-namespace")
+	}
+	return nil
+}
+
+// find looks for the pod of this very run after the answer to its creation was lost. It looks again: what the API
+// server was asked may come to pass after the connection broke.
+func (v *visit) find(ctx context.Context, lost error) (*corev1.Pod, error) {
+	var pod *corev1.Pod
+	err := again(ctx, func() (err error) {
+		pod, err = v.pods().Get(ctx, v.order.name, metav1.GetOptions{})
+		return err
+	})
+	switch {
+	case err == nil && pod.Annotations[runIDAnnotation] == v.order.run:
+		return pod, nil
+	case err == nil || apierrors.IsNotFound(err):
+		return nil, lost
+	}
+	return nil, fmt.Errorf("%w; and looking if it exists: %w", lost, err)
+}
+
+// remove deletes the pod in the background, under a context of its own: on every way out, also that of an interruption.
+func (v *visit) remove() {
+	if !v.ledger.has(v.ref()) {
+		return
+	}
+	v.ledger.remove(v.ref(), func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), afterlife)
+		defer cancel()
+		if v.pod != nil {
+			return deletePod(ctx, v.client, v.pod)
+		}
+		pod, err := v.find(ctx, errNoAnswer)
+		switch {
+		case pod != nil:
+			return deletePod(ctx, v.client, pod)
+		case err == errNoAnswer: // it is not there
+			return nil
+		}
+		return undeleted(v.ref(), err)
+	})
+}
+
+// deletePod deletes exactly this pod, not one that got its name later. It is gone when deletePod returns: the collector
+// ends with its last frame or at its own deadline, so there is nothing whose end would have to be waited for.
+func deletePod(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) error {
+	now, background := int64(0), metav1.DeletePropagationBackground
+	opts := metav1.DeleteOptions{
+		GracePeriodSeconds: &now,
+		Preconditions:      &metav1.Preconditions{UID: &pod.UID},
+		PropagationPolicy:  &background,
+	}
+	err := again(ctx, func() error { return client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, opts) })
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // a conflict: another pod has its name by now
+		return nil
+	}
+	return undeleted(PodRef{pod.Namespace, pod.Name}, err)
+}
+
+func undeleted(pod PodRef, err error) error {
+	return advise(fmt.Errorf("deleting collector pod %s: %w", pod, err), "kubectl delete pod -n %s %s", pod.Namespace, pod.Name)
+}
+
+// again does a request once more, and at last a third time, while it cannot be known if it was done. NotFound counts
+// as such: the object may be about to come.
+func again(ctx context.Context, request func() error) error {
+	err := request()
+	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second} {
+		if err == nil || !lost(err) && !apierrors.IsNotFound(err) || !sleep(ctx, pause) {
+			return err
+		}
+		err = request()
+	}
+	return err
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// outliving returns a context that ends so much later than ctx is cancelled.
+func outliving(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+// errNoAnswer is the error of a creation of which nothing is known.
+var errNoAnswer = errors.New("no answer")
