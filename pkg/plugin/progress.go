@@ -99,7 +99,7 @@ func (p *progress) line() string {
 		first := slices.Min(names)
 		text += "; " + first + ": " + p.nodes[first]
 	}
-	if runes := []rune(text); len(runes) >= p.width {
+	if runes := []rune(sanitize(text)); len(runes) >= p.width {
 		return string(runes[:p.width-1])
 	}
 	return text

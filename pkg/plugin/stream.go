@@ -63,7 +63,7 @@ func (v *visit) read(ctx context.Context) ([]*metrics.Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		snapshot, err := frame.Snapshot()
+		snapshot, err := decode(frame)
 		if err != nil {
 			return nil, fmt.Errorf("decoding frame %d: %w", len(snapshots)+1, err)
 		}
