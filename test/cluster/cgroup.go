@@ -39,23 +39,16 @@ func hierarchies() ([]hierarchy, error) {
 	return list, nil
 }
 
-// parseHierarchies reads /proc/PID/mountinfo (man 5 proc_pid_mountinfo): the type of the file system and its own
-// options come after a lone dash.
 func parseHierarchies(mountinfo string) []hierarchy {
 	var list []hierarchy
-	for line := range strings.Lines(mountinfo) {
-		before, after, _ := strings.Cut(strings.TrimSpace(line), " - ")
-		mount, super := strings.Fields(before), strings.Fields(after)
-		if len(mount) < 5 || len(super) < 3 {
-			continue
-		}
-		same := func(h hierarchy) bool { return h.mount == mount[4] }
+	for _, m := range parseMounts(mountinfo) {
+		same := func(h hierarchy) bool { return h.mount == m.path }
 		switch {
 		case slices.ContainsFunc(list, same): // mounted twice over
-		case super[0] == "cgroup2":
-			list = append(list, hierarchy{mount: mount[4], unified: true})
-		case super[0] == "cgroup":
-			list = append(list, hierarchy{mount: mount[4], controllers: strings.Split(super[2], ",")})
+		case m.fstype == "cgroup2":
+			list = append(list, hierarchy{mount: m.path, unified: true})
+		case m.fstype == "cgroup":
+			list = append(list, hierarchy{mount: m.path, controllers: strings.Split(m.super, ",")})
 		}
 	}
 	return list
@@ -107,7 +100,7 @@ func (h hierarchy) delegate(dir string) error {
 		// One by one: a controller the kernel does not let go of (cpu with real-time processes) spoils no other.
 		err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
 		if err != nil && slices.Contains([]string{"cpu", "cpuset", "memory", "pids"}, controller) {
-			return fmt.Errorf("granting cgroup controller %s in %s: %w", controller, dir, err)
+			return fmt.Errorf("granting cgroup controller %s in %s: %w (in a container: move its processes out of the root cgroup first)", controller, dir, err)
 		}
 	}
 	return nil

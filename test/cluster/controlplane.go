@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -15,12 +16,13 @@ type component struct {
 func (s *State) storage() component {
 	const client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380" // loopback of the control plane's own namespace
 	return component{"etcd", []string{
-		"--data-dir=" + filepath.Join(s.controlPlaneDir(), "etcd"),
+		"--data-dir=" + filepath.Join(s.controlPlaneDir(), "data"),
+		"--name=" + s.Name,
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer,
 		"--initial-advertise-peer-urls=" + peer,
-		"--initial-cluster=default=" + peer,
+		"--initial-cluster=" + s.Name + "=" + peer,
 		"--unsafe-no-fsync", // the data need not outlive the machine
 		"--log-level=warn",
 	}}
@@ -73,12 +75,14 @@ func (s *State) controllers() []component {
 
 // startComponent starts a component in the control plane's network namespace and cgroup.
 func (s *State) startComponent(c component, cgroups []string) (*daemon, error) {
-	if err := os.MkdirAll(s.controlPlaneDir(), 0o700); err != nil {
-		return nil, err
+	// By a link of its name: that is what ps and top show, and what kube picks the component by.
+	link := filepath.Join(s.controlPlaneDir(), c.name)
+	if err := os.Symlink(s.Kube, link); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", c.name, err)
 	}
 	return s.start(c.name, componentVerb, s.controlPlaneNetns(), 0, order{
 		Cgroups: cgroups,
-		Path:    s.Kube,
-		Argv:    append([]string{c.name}, c.args...), // kube picks the component by the name it is called by
+		Path:    link,
+		Argv:    append([]string{c.name}, c.args...),
 	})
 }

@@ -22,6 +22,8 @@ func down(_ context.Context, o options, p *progress) error {
 		}
 		p.step("no cluster in %s", o.dir)
 		return nil
+	} else if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: run as root", err)
 	} else if err != nil {
 		return err
 	}
@@ -94,9 +96,9 @@ func (s *State) removeFolder(keepLogs bool) error {
 	if err != nil {
 		return fmt.Errorf("listing mounts: %w", err)
 	}
-	for line := range strings.Lines(string(mountinfo)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], s.dir+"/") {
-			return fmt.Errorf("removing %s: %s is still mounted: unmount it", s.dir, f[4])
+	for _, m := range parseMounts(string(mountinfo)) {
+		if strings.HasPrefix(m.path, s.dir+"/") {
+			return fmt.Errorf("removing %s: %s is still mounted: unmount it", s.dir, m.path)
 		}
 	}
 	if !keepLogs {

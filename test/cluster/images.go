@@ -90,7 +90,7 @@ func importImages(ctx context.Context, s *State, archives []string, p *progress)
 				return err
 			}
 		}
-		p.step("imported %s into %d nodes", strings.Join(names[0], ", "), s.Nodes)
+		p.step("imported %s into every node", strings.Join(names[0], ", "))
 	}
 	return nil
 }
@@ -129,11 +129,12 @@ func (s *State) importImage(ctx context.Context, node, archive string) (names []
 	return names, nil
 }
 
-// importedNames reads the output of `ctr images import`: a line "unpacking NAME (DIGEST)...done" for each image.
+// importedNames reads the output of `ctr images import`, which has a line for each image: up to containerd 1.7
+// "unpacking NAME (DIGEST)...done", from 2.0 on "NAME saved".
 func importedNames(out string) []string {
 	var names []string
-	for _, m := range regexp.MustCompile(`(?m)^unpacking (\S+) \(`).FindAllStringSubmatch(out, -1) {
-		names = append(names, m[1])
+	for _, m := range regexp.MustCompile(`(?m)^(?:unpacking (\S+) \(|(\S+)\s+saved\b)`).FindAllStringSubmatch(out, -1) {
+		names = append(names, m[1]+m[2])
 	}
 	return names
 }

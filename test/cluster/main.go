@@ -31,7 +31,8 @@ const usageText = `usage: cluster VERB [FLAG...] [ARG...]
 
 Every verb takes:
   --name NAME  the cluster's name, which its interfaces, cgroups and folder carry (default cosanet)
-  --dir DIR    the folder for its state (default $COSANET_CLUSTER_DIR or /run/kubectl-cosanet-NAME)
+  --dir DIR    the folder for its state (default $COSANET_CLUSTER_DIR, else
+               /run/kubectl-cosanet-cluster, with -NAME behind it for another name)
 `
 
 // usageError is a mistake in the command line: it ends the program with exit code 2.
@@ -134,10 +135,7 @@ func parse(verb string, args []string) (options, error) {
 	}
 	o.args = flags.Args()
 	if o.dir == "" {
-		o.dir = "/run/kubectl-cosanet-cluster"
-		if o.name != defaultName {
-			o.dir += "-" + o.name
-		}
+		o.dir = defaultDir(o.name)
 	}
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
@@ -175,4 +173,23 @@ func (o *options) check(verb string) error {
 		return usageError(fmt.Sprintf("unknown verb %q", verb))
 	}
 	return nil
+}
+
+// flags are those that name the same cluster again, for a message.
+func (o options) flags() string {
+	if o.dir == defaultDir(o.name) {
+		if o.name == defaultName {
+			return ""
+		}
+		return " --name " + o.name
+	}
+	return " --dir " + quote(o.dir)
+}
+
+func defaultDir(name string) string {
+	dir := "/run/kubectl-cosanet-cluster"
+	if name != defaultName {
+		dir += "-" + name
+	}
+	return dir
 }

@@ -32,6 +32,9 @@ func runNode() error {
 		return err
 	}
 	node := *o.Node
+	if err := os.WriteFile("/proc/self/comm", []byte("node"), 0); err != nil {
+		return fmt.Errorf("naming the process: %w", err)
+	}
 	// Opened here: the mounts hide them.
 	kube, err := os.OpenFile(node.Kube, unix.O_PATH, 0)
 	if err != nil {
@@ -60,7 +63,10 @@ func runNode() error {
 	if err := awaitSocket("/run/containerd/containerd.sock", containerd); err != nil {
 		return err
 	}
-	kubelet, err := spawn(fmt.Sprintf("/proc/self/fd/%d", kube.Fd()), []string{"kubelet",
+	if err := bindFile(kube, "/run/kubelet"); err != nil {
+		return err
+	}
+	kubelet, err := spawn("/run/kubelet", []string{"kubelet",
 		"--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/var/lib/kubelet/kubeconfig",
 		"--hostname-override=" + node.Name, "--node-ip=" + node.Address}, logs[1])
 	if err != nil {
@@ -97,11 +103,16 @@ func (n nodeOrder) mount() error {
 		flags          uintptr
 		data           string
 	}{
-		{"cutting mounts off from the machine", "", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""},
 		{"sharing mounts within the node", "", "/", "", unix.MS_REC | unix.MS_SHARED, ""},
 		{"mounting /proc", "proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
 		{"mounting /var", n.Var, "/var", "", unix.MS_BIND, ""},
 		{"mounting /run", "tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=755"},
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("cutting mounts off from the machine: %w", err)
+	}
+	if err := letGoOfNamespaces(); err != nil {
+		return err
 	}
 	for _, m := range mounts {
 		if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil {
@@ -109,6 +120,35 @@ func (n nodeOrder) mount() error {
 		}
 	}
 	return nil
+}
+
+// letGoOfNamespaces unmounts the namespaces that the machine keeps by mounts, those of other clusters among them:
+// a copy of such a mount in this node would keep the namespace alive after the machine has let go of it.
+func letGoOfNamespaces() error {
+	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return fmt.Errorf("listing mounts: %w", err)
+	}
+	for _, m := range parseMounts(string(mountinfo)) {
+		if m.fstype != "nsfs" {
+			continue
+		}
+		if err := unmount(m.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindFile makes an open file appear at path.
+func bindFile(f *os.File, path string) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return fmt.Errorf("mounting %s: %w", path, err)
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), path, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mounting %s: %w", path, err)
+	}
+	return f.Close()
 }
 
 // setUp fills /var and /run, and sets the node's host name and sysctls.

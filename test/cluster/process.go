@@ -65,7 +65,7 @@ func (p Process) kill() error {
 	}
 	const patience = 20 * time.Second // the end of a node waits for all of its pods
 	for deadline := time.Now().Add(patience); ; {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(time.Until(deadline).Milliseconds()))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, max(0, int(time.Until(deadline).Milliseconds())))
 		switch {
 		case n > 0:
 			return nil

@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"syscall"
 	"text/tabwriter"
+	"time"
 )
 
-// unwell returns what keeps a cluster from being whole, nil if nothing does.
-func (s *State) unwell(ctx context.Context) error {
+// broken returns what keeps a cluster from ever being whole again, nil if nothing does.
+func (s *State) broken() error {
 	switch {
 	case s.Boot != bootID():
 		return errors.New("the machine has rebooted since")
@@ -26,6 +27,14 @@ func (s *State) unwell(ctx context.Context) error {
 	if !s.Up {
 		return errors.New("up has not finished")
 	}
+	return nil
+}
+
+// unwell returns what keeps a cluster from being whole now, nil if nothing does.
+func (s *State) unwell(ctx context.Context) error {
+	if err := s.broken(); err != nil {
+		return err
+	}
 	a, err := s.api()
 	if err != nil {
 		return err
@@ -39,6 +48,18 @@ func (s *State) unwell(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// awaitWell is unwell with patience for a busy machine: while all of its processes live, a cluster has half a minute
+// to answer and its nodes to be Ready. What runs in it is lost when it is made anew.
+func (s *State) awaitWell(ctx context.Context, p *progress) error {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Second) {
+		wrong := s.unwell(ctx)
+		if wrong == nil || s.broken() != nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return wrong
+		}
+		p.tick("waiting for the cluster: %v", wrong)
+	}
 }
 
 // status prints the parts of the cluster, and is an error when it is not whole.

@@ -19,6 +19,7 @@ func up(ctx context.Context, o options, p *progress) error {
 	}
 	old, err := load(o.dir)
 	switch {
+	case errors.Is(err, fs.ErrPermission): // not root: preflight says so, with all that is missing besides
 	case errors.Is(err, fs.ErrNotExist):
 		if err := foreign(o.dir); err != nil {
 			return err
@@ -26,13 +27,13 @@ func up(ctx context.Context, o options, p *progress) error {
 	case err != nil:
 		return err
 	}
-	if old != nil && os.Geteuid() == 0 {
-		wrong := old.unwell(ctx)
+	if old != nil {
+		wrong := old.awaitWell(ctx, p)
 		if wrong == nil {
 			if o.nodes != 0 && o.nodes != old.Nodes {
 				return fmt.Errorf("the cluster has %d nodes, not %d: run `cluster down` first", old.Nodes, o.nodes)
 			}
-			p.step("the cluster is up: %d nodes Ready", old.Nodes)
+			p.step("the cluster is up, every node (%d) is Ready", old.Nodes)
 			return importImages(ctx, old, o.images, p)
 		}
 		if err := clean(o.dir, wrong, p); err != nil {
@@ -114,7 +115,7 @@ func (s *State) create(ctx context.Context, o options, m machine, pause string, 
 	if err != nil {
 		return err
 	}
-	p.step("up: %d nodes Ready, Kubernetes %s; use it with: eval \"$(cluster env)\"", s.Nodes, version)
+	p.step("up: Kubernetes %s, every node (%d) is Ready; use it by eval \"$(%s env%s)\"", version, s.Nodes, os.Args[0], o.flags())
 	return nil
 }
 

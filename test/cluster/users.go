@@ -104,6 +104,8 @@ func (s *State) writeAccess() error {
 
 // shellExports are the lines that a shell evaluates to use the cluster. A proxy must not come between.
 func (s *State) shellExports() string {
-	return fmt.Sprintf("export KUBECONFIG='%s'\nexport PATH='%s':\"$PATH\"\nexport NO_PROXY=\"%s${NO_PROXY:+,$NO_PROXY}\"\n",
-		s.kubeconfigPath(), s.binDir(), s.Subnet)
+	return fmt.Sprintf("export KUBECONFIG=%s\nexport PATH=%s:\"$PATH\"\nexport NO_PROXY=\"%s${NO_PROXY:+,$NO_PROXY}\"\n",
+		quote(s.kubeconfigPath()), quote(s.binDir()), s.Subnet)
 }
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
