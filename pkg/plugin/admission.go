@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -32,7 +33,7 @@ func explainCreate(err error, pod *corev1.Pod) error {
 	case strings.Contains(text, "unable to validate against any security context constraint"):
 		return &refusedError{advise(err, "oc adm policy add-scc-to-user privileged -z default -n %s", namespace)}
 	case strings.Contains(text, "quota"):
-		return advise(err, "kubectl describe quota -n %s\n  %s", namespace, elsewhere)
+		return advise(err, "kubectl describe quota -n %s\n  ask fewer nodes at a time with --max-concurrent-nodes, %s", namespace, elsewhere)
 	case strings.Contains(text, " usage per "), strings.Contains(text, "limit to request ratio"):
 		return &refusedError{advise(err, "kubectl describe limitrange -n %s\n  %s", namespace, elsewhere)}
 	case strings.Contains(text, "error looking up service account"):
@@ -79,8 +80,8 @@ func subject(user string) string {
 // lost tells whether an error leaves open if the API server did what it was asked: the connection broke, or something
 // between did. A 4xx is an answer.
 func lost(err error) bool {
-	status, ok := err.(apierrors.APIStatus)
-	if !ok {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
 		return true
 	}
 	return status.Status().Code >= 500 || status.Status().Reason == metav1.StatusReasonTimeout

@@ -85,9 +85,9 @@ It ends other people's runs too; --older-than spares them.`,
 			return c.run(cmd.Context(), client, f)
 		},
 	}
-	cmd.Flags().StringVar(&c.namespace, "collector-namespace", "", "Only the collector pods of this namespace")
-	cmd.Flags().DurationVar(&c.olderThan, "older-than", 0, "Only collector pods that were made longer ago than this")
-	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "Only say what would be deleted")
+	cmd.Flags().StringVar(&c.namespace, "collector-namespace", "", "only the collector pods of this namespace")
+	cmd.Flags().DurationVar(&c.olderThan, "older-than", 0, "only collector pods that were made longer ago than this")
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "only say what would be deleted")
 	return cmd
 }
 

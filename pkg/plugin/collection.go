@@ -27,10 +27,6 @@ type Collection struct {
 
 // newCollection is a Collection with the defaults of this build.
 func newCollection(f *factory) *Collection {
-	ledger := f.ledger
-	if ledger == nil {
-		ledger = new(Ledger)
-	}
 	return &Collection{
 		Profile:     Privileged,
 		Image:       f.build.Image,
@@ -38,20 +34,20 @@ func newCollection(f *factory) *Collection {
 		Timeout:     time.Minute,
 		Concurrency: 16,
 		version:     f.build.Version,
-		ledger:      ledger,
+		ledger:      f.ledger,
 		progress:    newProgress(f.streams.ErrOut),
 	}
 }
 
 // AddFlags declares the flags of a live view.
 func (c *Collection) AddFlags(flags *pflag.FlagSet) {
-	flags.Var(&c.Profile, "profile", "What the collector pods are allowed to do: privileged, netadmin (root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone) or restricted (no capability: counters only)")
-	flags.StringVar(&c.Image, "image", c.Image, "Image of the collector pods")
-	flags.StringVar(&c.PullPolicy, "image-pull-policy", c.PullPolicy, "When the nodes pull the image: Always, IfNotPresent or Never")
-	flags.StringSliceVar(&c.PullSecrets, "image-pull-secret", nil, "Secret to pull the image with, in the namespace of the collector pods; may be repeated")
-	flags.StringVar(&c.Namespace, "collector-namespace", "", "Namespace of the collector pods (default: cosanet where there is one, else default)")
-	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "How long a node may take to answer, beside the time between its samples")
-	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "How many nodes are asked at the same time")
+	flags.Var(&c.Profile, "profile", "what the collector pods are allowed to do: privileged, netadmin (root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone) or restricted (no capability: counters only)")
+	flags.StringVar(&c.Image, "image", c.Image, "image of the collector pods")
+	flags.StringVar(&c.PullPolicy, "image-pull-policy", c.PullPolicy, "when the nodes pull the image: Always, IfNotPresent or Never")
+	flags.StringSliceVar(&c.PullSecrets, "image-pull-secret", nil, "secret to pull the image with, in the namespace of the collector pods; may be repeated")
+	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods (default: cosanet where there is one, else default)")
+	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "how long a node may take to answer, beside the time between its samples")
+	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "how many nodes are asked at the same time")
 }
 
 // Validate checks the flags against each other and for what no cluster would take. Its error is a usage error.
@@ -77,6 +73,3 @@ func (c *Collection) Validate() error {
 	}
 	return nil
 }
-
-// Close waits until every collector pod is deleted and says which could not be. Data may be shown before.
-func (c *Collection) Close() error { return c.ledger.settle() }

@@ -48,5 +48,5 @@ func usageError(err error) error { return &ExitError{Code: ExitUsage, Err: err} 
 
 // advise adds the command, or the flag, that helps against err.
 func advise(err error, format string, args ...any) error {
-	return fmt.Errorf("%w\n  "+format, append([]any{err}, args...)...)
+	return fmt.Errorf("%w\n  %s", err, fmt.Sprintf(format, args...))
 }

@@ -21,7 +21,7 @@ type factory struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericiooptions.IOStreams
 	build   Build
-	ledger  *Ledger // of the collector pods, shared with main; nil: nobody asks
+	ledger  *Ledger // of the collector pods; main has it too
 }
 
 // client connects as kubectl would, with every connection flag (--context, --as, ...) applied to every request.
@@ -50,6 +50,5 @@ func tuned(config *rest.Config, build Build) *rest.Config {
 	config.QPS, config.Burst = 50, 300
 	config.UserAgent = "kubectl-cosanet/" + build.Version
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	config.ContentType = "application/vnd.kubernetes.protobuf"
 	return config
 }

@@ -19,11 +19,15 @@ const homeNamespace = "cosanet"
 
 // Observe asks every node of the selection: one collector pod each, so many at a time. A node that does not answer has
 // its reason in its Observation; the error is for what concerns all of them: what was selected, rights, an interruption.
-// When Observe returns the pods may still be on their way out: Close waits for that.
+// When Observe returns, the deletion of the pods may still be under way: what was read can be shown while it is. The
+// ledger settles it before the process ends.
 func (c *Collection) Observe(ctx context.Context, client kubernetes.Interface, sel Selection, ask Ask) (*Fleet, error) {
 	defer c.progress.clear()
 	targets, namespace, err := c.aim(ctx, client, &sel)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
 		return nil, err
 	}
 	c.ledger.deleting.Go(func() { sweep(client, namespace) }) // what earlier runs left behind

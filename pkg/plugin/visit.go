@@ -49,6 +49,9 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	if err := preflight(ctx, v.client, v.order.node); err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	v.say("creating the collector pod")
 	defer v.remove()
 	if err := v.create(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,7 @@ type standing struct {
 const (
 	noPatience    = 0 * time.Second
 	shortPatience = 2 * time.Second // another pod is about to free the room, a config map is about to come
-	pullPatience  = 5 * time.Second // a registry's hiccup; the kubelet's second try comes after 10 s
+	pullPatience  = 3 * time.Second // a registry's hiccup; the kubelet's second try comes after 10 s
 )
 
 // judge reads the standing of a collector pod.
@@ -158,7 +159,7 @@ func terminated(pod *corev1.Pod, state *corev1.ContainerStateTerminated) error {
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" {
 		return failed(pod)
 	}
-	said := cmp.Or(state.Message, "it said nothing")
+	said := cmp.Or(strings.TrimSpace(state.Message), "it said nothing")
 	switch {
 	case state.Reason == "OOMKilled":
 		return errors.New("OOMKilled: the collector needed more memory than its limit of " + memoryLimit(pod))
