@@ -119,7 +119,8 @@ func ldflags(version string) string {
 	return fmt.Sprintf("-s -w -X %[1]sgitVersion=%[2]s -X %[1]sgitTreeState=clean", pkg, version)
 }
 
-// runCounted runs `go build -v`, which names every package that it compiles on stderr, and shows their number.
+// runCounted runs `go build -v`, which names every package that it compiles on stderr, and shows their number. A
+// failure is told with its last words.
 func runCounted(cmd *exec.Cmd, p *progress) error {
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -129,13 +130,17 @@ func runCounted(cmd *exec.Cmd, p *progress) error {
 		return err
 	}
 	var last []string
-	packages := 0
+	modules, packages := 0, 0
 	lines := bufio.NewScanner(stderr)
 	for lines.Scan() {
-		packages++
+		if strings.HasPrefix(lines.Text(), "go: downloading ") {
+			modules++
+		} else {
+			packages++
+		}
 		last = append(last, lines.Text())
 		last = last[max(0, len(last)-20):]
-		p.tick("%d packages compiled", packages)
+		p.tick("%d modules downloaded, %d packages compiled", modules, packages)
 	}
 	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("go build: %w:\n  | %s", err, strings.Join(last, "\n  | "))

@@ -135,8 +135,8 @@ func TestPreflight(t *testing.T) {
 		{"no overlay", func(m *machine) { m.filesystems = "ext4" }, []string{"modprobe overlay"}},
 		{"controllers", func(m *machine) { m.hierarchies = nil }, []string{"cpu, cpuset, memory, pids"}},
 		{"cgroup taken", func(m *machine) { m.exists = func(p string) bool { return filepath.Dir(p) != "/x" } },
-			[]string{"cgroup /sys/fs/cgroup/cosanet exists", "--name"}},
-		{"interface taken", func(m *machine) { m.interfaces = []string{"cosanet-host"} }, []string{"interface cosanet-host exists", "--name"}},
+			[]string{"cgroup /sys/fs/cgroup/cosanet exists, but no cluster in /d", "--name"}},
+		{"interface taken", func(m *machine) { m.interfaces = []string{"cosanet-host"} }, []string{"interface cosanet-host exists, but no cluster in /d", "--name"}},
 		{"everything at once", func(m *machine) { m.uid = 1; m.lookPath = without("ip"); m.filesystems = "" },
 			[]string{"not root", "ip is missing (package iproute2)", "overlay"}},
 	}
@@ -144,7 +144,7 @@ func TestPreflight(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := goodMachine()
 			tt.change(&m)
-			err := preflight(m, &State{Name: "cosanet"})
+			err := preflight(m, &State{Name: "cosanet", dir: "/d"})
 			if (err != nil) != (len(tt.want) > 0) {
 				t.Fatalf("got %v, want %q", err, tt.want)
 			}

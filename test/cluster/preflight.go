@@ -89,13 +89,8 @@ func preflight(m machine, s *State) error {
 		problems = append(problems, "no cgroup hierarchy has the controllers "+strings.Join(c, ", ")+
 			": mount them, or in a container run it privileged with its own cgroup namespace")
 	}
-	for _, h := range m.hierarchies {
-		if dir := filepath.Join(h.mount, s.Name); m.exists(dir) {
-			problems = append(problems, "cgroup "+dir+" exists and is of no known cluster: choose another --name")
-		}
-	}
-	if slices.Contains(m.interfaces, s.hostLink()) {
-		problems = append(problems, "interface "+s.hostLink()+" exists and is of no known cluster: choose another --name")
+	for _, what := range m.taken(s) {
+		problems = append(problems, what+" exists, but no cluster in "+s.dir+": choose another --name or the right --dir")
 	}
 	if len(problems) == 0 {
 		return nil
@@ -105,6 +100,21 @@ func preflight(m machine, s *State) error {
 		text += "\non Debian or Ubuntu: apt-get install " + strings.Join(packages, " ")
 	}
 	return errors.New(text)
+}
+
+// taken lists what has the cluster's name already. Who is not root cannot know what cluster that is.
+func (m machine) taken(s *State) []string {
+	var list []string
+	for _, h := range m.hierarchies {
+		if dir := filepath.Join(h.mount, s.Name); m.uid == 0 && m.exists(dir) {
+			list = append(list, "cgroup "+dir)
+			break // one hierarchy tells as much as all
+		}
+	}
+	if m.uid == 0 && slices.Contains(m.interfaces, s.hostLink()) {
+		list = append(list, "interface "+s.hostLink())
+	}
+	return list
 }
 
 // cniDir is the first folder that holds every plugin.
