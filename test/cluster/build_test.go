@@ -25,7 +25,7 @@ func TestBuildProgress(t *testing.T) {
 	}
 }
 
-func TestCachedBinariesFollowTheSources(t *testing.T) {
+func TestCacheFolderIsStable(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	b, built, err := cachedBinaries()
 	if err != nil || built {
