@@ -1,0 +1,125 @@
+package plugin
+
+import (
+	"cmp"
+	"math"
+	"strconv"
+)
+
+// cell is one field of a table: its text, and how much it is worth a look.
+type cell struct {
+	text  string
+	alarm alarm
+}
+
+// alarm repeats in colour what the marks in a cell's text say.
+type alarm uint8
+
+const (
+	calm alarm = iota
+	warn       // marked !
+	bad        // marked !!
+)
+
+// The words of cells without a number.
+const (
+	absentText = "-"
+	resetText  = "reset"
+	failedText = "err"
+)
+
+// cell renders the column's value for a row. Totals since a pod's start have no mark: they say nothing of now, unless
+// the column is a percentage.
+func (c *column) cell(r *row) cell {
+	if c.text != nil {
+		return cell{text: cmp.Or(c.text(r), absentText)}
+	}
+	v := c.read(r)
+	if v.state != present {
+		return cell{text: [...]string{absent: absentText, reset: resetText, unreadable: failedText}[v.state]}
+	}
+	text := c.format(v.value)
+	judged := v.value
+	if c.key == "conntrack" && r.host() {
+		if limit := r.sumOf("cosanet_conntrack_max"); limit.state == present && limit.value > 0 {
+			judged = 100 * v.value / limit.value
+			return marked(text+"("+percent(judged)+")", judged, threshold{75, 90})
+		}
+	}
+	if c.over == "" && (r.window == 0 || !c.counts()) {
+		return cell{text: text}
+	}
+	return marked(text, judged, c.mark)
+}
+
+func (c *column) format(v float64) string {
+	switch {
+	case c.over != "":
+		return percent(v)
+	case c.bytes:
+		return size(v)
+	}
+	return number(v)
+}
+
+// marked adds the marks of a threshold: the marks carry the meaning, colour only repeats it.
+func marked(text string, v float64, t threshold) cell {
+	switch {
+	case t.bad > 0 && v >= t.bad:
+		return cell{text + "!!", bad}
+	case t.warn > 0 && v >= t.warn:
+		return cell{text + "!", warn}
+	}
+	return cell{text: text}
+}
+
+// number writes a count or a rate: whole from 100 on, else with one digit after the point where that is not zero.
+// What is not zero never looks like it.
+func number(v float64) string {
+	switch abs := math.Abs(v); {
+	case v == math.Trunc(v) || abs >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case abs < 0.05:
+		return sign(v) + "<0.1"
+	}
+	return trimZero(strconv.FormatFloat(v, 'f', 1, 64))
+}
+
+func sign(v float64) string {
+	if v < 0 {
+		return "-"
+	}
+	return ""
+}
+
+func trimZero(s string) string {
+	if n := len(s) - 2; n > 0 && s[n:] == ".0" {
+		return s[:n]
+	}
+	return s
+}
+
+// size writes bytes as kubectl writes memory: Ki, Mi, Gi, ... with up to three digits.
+func size(v float64) string {
+	units := []string{"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"}
+	u := 0
+	for math.Abs(v) >= 999.5 && u < len(units)-1 { // 1023 would print wider than 1.0Ki
+		v /= 1024
+		u++
+	}
+	if u == 0 {
+		return number(v)
+	}
+	if math.Abs(v) < 9.95 {
+		return strconv.FormatFloat(v, 'f', 1, 64) + units[u]
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64) + units[u]
+}
+
+// percent writes a percentage with one digit after the point below ten.
+func percent(v float64) string {
+	if v >= 9.95 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + "%"
+	}
+	return number(v) + "%"
+}

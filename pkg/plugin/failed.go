@@ -1,0 +1,99 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// failedSources are the sources of a record that could not be read.
+func failedSources(r *metrics.Record) []string {
+	var sources []string
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		if s.Metric.Name == "cosanet_read_success" && s.Value == 0 && len(s.Labels) == 1 {
+			sources = append(sources, s.Labels[0].Value)
+		}
+	}
+	slices.Sort(sources)
+	return sources
+}
+
+// readFailed tells whether a family is missing from a record because its source could not be read.
+func readFailed(r *metrics.Record, family string) bool {
+	return slices.ContainsFunc(failedSources(r), func(source string) bool { return isOf(family, source) })
+}
+
+// isOf tells whether a family is read from a source: the source's name is the first word of the family's. The counts of
+// sockets by state, and the two files of sockstat, are named otherwise.
+func isOf(family, source string) bool {
+	word, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(family, "cosanet_"), "proc_net_"), "_")
+	switch source {
+	case "sockets":
+		return slices.Contains([]string{"tcp", "udp", "icmp", "udplite", "raw"}, word)
+	case "sockstat6":
+		return word == "sockstat"
+	}
+	return word == source
+}
+
+// failures words which sources could not be read of which row, one line a source.
+func failures(rows []*row) []string {
+	of := map[string][]string{}
+	for _, r := range rows {
+		if r.last == nil {
+			continue
+		}
+		for _, source := range failedSources(r.last) {
+			of[source] = append(of[source], r.title())
+		}
+	}
+	var lines []string
+	for source, titles := range of {
+		lines = append(lines, "err: could not read "+source+" of "+enumerate(titles))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// enumerate lists names, and counts those beyond the first few.
+func enumerate(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + " and " + number(float64(len(names)-most)) + " more"
+}
+
+// failure is the error of a view of which some nodes could not be asked: nil when all could. Nodes with the same reason
+// are named together.
+func (f *Fleet) failure() error {
+	of := map[string][]string{}
+	var reasons []string
+	failed := 0
+	for _, o := range f.Observations {
+		if o.Err == nil {
+			continue
+		}
+		failed++
+		reason := sanitizeLines(o.Err.Error())
+		if of[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		of[reason] = append(of[reason], o.Node)
+	}
+	switch {
+	case failed == 0:
+		return nil
+	case len(reasons) == 1 && failed == 1:
+		return fmt.Errorf("node %s: %s", of[reasons[0]][0], reasons[0])
+	}
+	lines := []string{fmt.Sprintf("%d of %d nodes failed:", failed, len(f.Observations))}
+	for _, reason := range reasons {
+		lines = append(lines, fmt.Sprintf("  node %s: %s", enumerate(of[reason]), strings.ReplaceAll(reason, "\n", "\n  ")))
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}

@@ -1,0 +1,44 @@
+package plugin
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"kubectl-cosanet": func() {
+			streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+			build := Build{Version: "v1.2.3", Image: "registry.example/cosanet:v1.2.3"}
+			os.Exit(Main(context.Background(), build, streams, new(Ledger), os.Args[1:]))
+		},
+	})
+}
+
+// TestScripts runs the commands over recorded frames, as they are typed, and compares what they print. Without a cluster
+// in reach: what needs one fails, and says so.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"fleet.prom", "once.prom"} {
+				recorded, err := os.ReadFile("testdata/" + name)
+				if err != nil {
+					return err
+				}
+				if err := os.WriteFile(env.WorkDir+"/"+name, recorded, 0o644); err != nil {
+					return err
+				}
+			}
+			env.Setenv("KUBECONFIG", env.WorkDir+"/no-cluster")
+			return nil
+		},
+	})
+}

@@ -1,0 +1,102 @@
+package plugin
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/kubectl/pkg/cmd/get"
+)
+
+// outputFlags choose the shape of a view: a table, or an object in any of kubectl's formats.
+type outputFlags struct {
+	format    string
+	noHeaders bool
+	tables    []string // formats of the view's own: wide
+	list      bool     // the object is a list of pods and nodes
+}
+
+// formats are the values of --output as help and errors show them.
+func (o *outputFlags) formats() string {
+	formats := append(slices.Clone(o.tables), "json", "yaml", "jsonpath=...", "go-template=...")
+	if o.list {
+		formats = append(formats, "name", "custom-columns=...")
+	}
+	return strings.Join(formats, ", ")
+}
+
+func (o *outputFlags) addFlags(fs *pflag.FlagSet) {
+	o.addFormatFlag(fs)
+	fs.BoolVar(&o.noHeaders, "no-headers", false, "no header line")
+}
+
+func (o *outputFlags) addFormatFlag(fs *pflag.FlagSet) {
+	fs.StringVarP(&o.format, "output", "o", "", "output format: "+o.formats())
+}
+
+// printer parses --output. It is nil for a table.
+func (o *outputFlags) printer() (printers.ResourcePrinter, error) {
+	if o.format == "" || slices.Contains(o.tables, o.format) {
+		return nil, nil
+	}
+	columns := get.CustomColumnsPrintFlags{NoHeaders: o.noHeaders}
+	for _, toPrinter := range []func(string) (printers.ResourcePrinter, error){
+		genericclioptions.NewJSONYamlPrintFlags().ToPrinter,
+		genericclioptions.NewNamePrintFlags("").ToPrinter,
+		genericclioptions.NewKubeTemplatePrintFlags().ToPrinter,
+		columns.ToPrinter,
+	} {
+		if p, err := toPrinter(o.format); !genericclioptions.IsNoCompatiblePrinterError(err) {
+			if err != nil {
+				return nil, fmt.Errorf("--output: %w", err)
+			}
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("--output: unknown format %q: use %s", o.format, o.formats())
+}
+
+// printList prints the list object of top. With -o name the rows get the names that other commands of kubectl take.
+func (o *outputFlags) printList(w io.Writer, printer printers.ResourcePrinter, list *PodNetStatsList) error {
+	obj, err := object(list)
+	if err != nil {
+		return err
+	}
+	if o.format == "name" {
+		for i := range list.Items {
+			kind := cmp.Or(map[string]string{"NodeNetStats": "node"}[list.Items[i].Kind], "pod")
+			if _, err := fmt.Fprintln(w, kind+"/"+list.Items[i].Metadata.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return printObject(w, printer, obj)
+}
+
+// printObject prints an object; a list of items as a list, so that custom-columns shows one line an item.
+func printObject(w io.Writer, printer printers.ResourcePrinter, obj *unstructured.Unstructured) error {
+	if !obj.IsList() {
+		return printer.PrintObj(obj, w)
+	}
+	list, err := obj.ToList()
+	if err != nil {
+		return err
+	}
+	return printer.PrintObj(list, w)
+}
+
+// nothing says that there is no pod to show, in kubectl's words.
+func nothing(w io.Writer, sel *Selection) {
+	if sel.Namespace == "" {
+		fmt.Fprintln(w, "No resources found")
+		return
+	}
+	fmt.Fprintf(w, "No resources found in %s namespace.\n", sel.Namespace)
+}

@@ -1,0 +1,108 @@
+package plugin
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// raw is the verb's flags as they were given.
+type raw struct {
+	source  source
+	selects selectFlags
+	ask     askFlags
+}
+
+func newRaw(f *factory) *cobra.Command {
+	r := &raw{source: newSource(f)}
+	cmd := &cobra.Command{
+		Use:   "raw [POD...]",
+		Short: "Print the counters in the Prometheus text format",
+		Long: `Print the counters of pods and nodes in the Prometheus text exposition format, as an exporter would serve them.
+
+All metrics are read unless --metrics says otherwise. Nodes print their own counters, and what the collector says of its
+walk, when nodes or all pods are asked for.`,
+		Example: `  kubectl cosanet raw -n shop
+  kubectl cosanet raw --node node-1 | promtool check metrics
+  kubectl cosanet raw web-0 | grep -E '(Drops|Overflows)'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			namespace, err := r.source.namespace(f)
+			if err != nil {
+				return err
+			}
+			selection, ask, err := r.parse(namespace, args)
+			if err != nil {
+				return misuse(cmd, err)
+			}
+			return r.run(cmd.Context(), f, selection, ask)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	r.selects.addFlags(fs)
+	r.ask.addSetFlag(fs, metrics.All)
+	r.source.addFlags(fs)
+	return cmd
+}
+
+func (r *raw) parse(namespace string, args []string) (selection Selection, ask Ask, err error) {
+	if selection, err = r.selects.selection(namespace, args); err != nil {
+		return selection, ask, err
+	}
+	if err = r.source.validate(&selection); err != nil {
+		return selection, ask, err
+	}
+	ask, err = r.ask.ask()
+	return selection, ask, err
+}
+
+func (r *raw) run(ctx context.Context, f *factory, selection Selection, ask Ask) error {
+	fleet, err := r.source.observe(ctx, f, selection, ask)
+	if err != nil {
+		return err
+	}
+	var last []*metrics.Snapshot
+	records := 0
+	for _, o := range fleet.chosen(&selection, selection.hosts()) {
+		if n := len(o.Snapshots); n > 0 {
+			last = append(last, o.Snapshots[n-1])
+			records += len(o.Snapshots[n-1].Records)
+		}
+	}
+	if records == 0 {
+		nothing(f.streams.ErrOut, &selection)
+	} else if err := metrics.Write(f.streams.Out, last...); err != nil {
+		return err
+	}
+	return fleet.failure()
+}
+
+// chosen returns the observations with the records of the selected pods only, and those of the nodes themselves and of
+// the collectors if wanted.
+func (f *Fleet) chosen(sel *Selection, nodes bool) []Observation {
+	admits := sel.admits
+	if f.Pods != nil {
+		listed := map[PodRef]bool{}
+		for i := range f.Pods {
+			listed[PodRef{f.Pods[i].Namespace, f.Pods[i].Name}] = true
+		}
+		admits = func(box *metrics.Sandbox) bool { return listed[PodRef{box.Namespace, box.Pod}] }
+	}
+	chosen := make([]Observation, len(f.Observations))
+	for i, o := range f.Observations {
+		chosen[i] = Observation{Node: o.Node, Err: o.Err}
+		for _, s := range o.Snapshots {
+			only := &metrics.Snapshot{Time: s.Time}
+			for _, r := range s.Records {
+				box := &r.Sandbox
+				if own := box.Self() || box.Host(); own && nodes || !own && admits(box) {
+					only.Records = append(only.Records, r)
+				}
+			}
+			chosen[i].Snapshots = append(chosen[i].Snapshots, only)
+		}
+	}
+	return chosen
+}

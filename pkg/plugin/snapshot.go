@@ -1,0 +1,148 @@
+package plugin
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// savedRun is the run id of frames in a file, where no other run's could be mistaken for it.
+const savedRun = "snapshot"
+
+// snapshot is the verb's flags as they were given.
+type snapshot struct {
+	source  source
+	selects selectFlags
+	ask     askFlags
+	file    string
+}
+
+func newSnapshot(f *factory) *cobra.Command {
+	s := &snapshot{source: newSource(f)}
+	cmd := &cobra.Command{
+		Use:   "snapshot -o FILE [POD...]",
+		Short: "Save the counters to a file that every view reads with --from",
+		Long: `Save what was counted for pods and for the nodes they run on, in two samples so that rates can be made of it later.
+
+The file is text in the Prometheus format with a check sum a sample; with a name that ends in .gz it is compressed. It has
+the names of pods, namespaces and nodes in it, and no addresses.`,
+		Example: `  kubectl cosanet snapshot -o before.prom -n shop
+  kubectl cosanet top --from before.prom
+  kubectl cosanet diff 'before.prom#shop/web-0' web-0 -n shop
+  kubectl cosanet snapshot -A -o - | kubectl cosanet top --from -`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			namespace, err := s.source.namespace(f)
+			if err != nil {
+				return err
+			}
+			selection, ask, err := s.parse(namespace, args)
+			if err != nil {
+				return misuse(cmd, err)
+			}
+			return s.run(cmd.Context(), f, selection, ask)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVarP(&s.file, "output", "o", "", "the file to write, - for standard output (required)")
+	s.selects.addFlags(fs)
+	s.ask.addIntervalFlag(fs)
+	s.ask.addSetFlag(fs, metrics.All)
+	s.source.addFlags(fs)
+	return cmd
+}
+
+func (s *snapshot) parse(namespace string, args []string) (selection Selection, ask Ask, err error) {
+	if s.file == "" {
+		return selection, ask, errors.New("the file is missing: -o FILE")
+	}
+	if selection, err = s.selects.selection(namespace, args); err != nil {
+		return selection, ask, err
+	}
+	if err = s.source.validate(&selection); err != nil {
+		return selection, ask, err
+	}
+	ask, err = s.ask.ask()
+	return selection, ask, err
+}
+
+func (s *snapshot) run(ctx context.Context, f *factory, selection Selection, ask Ask) error {
+	fleet, err := s.source.observe(ctx, f, selection, ask)
+	if err != nil {
+		return err
+	}
+	// The nodes' own rows are always saved: what is wrong with a pod is often wrong with its node.
+	text, pods, err := encodeFleet(fleet.chosen(&selection, true))
+	if err != nil {
+		return err
+	}
+	if len(text) == 0 {
+		nothing(f.streams.ErrOut, &selection)
+		return fleet.failure()
+	}
+	if s.file == "-" {
+		if _, err := f.streams.Out.Write(text); err != nil {
+			return err
+		}
+		return fleet.failure()
+	}
+	if err := save(s.file, text); err != nil {
+		return err
+	}
+	fmt.Fprintf(f.streams.ErrOut, "Saved %s of %s to %s.\n", plural(pods, "pod"), plural(len(fleet.Observations), "node"), s.file)
+	return fleet.failure()
+}
+
+// encodeFleet writes the frames of all nodes, one node after the other, and counts the pods.
+func encodeFleet(observations []Observation) (text []byte, pods int, err error) {
+	var out bytes.Buffer
+	for _, o := range observations {
+		for i, s := range o.Snapshots {
+			if err := metrics.WriteFrame(&out, metrics.Text, savedRun, s); err != nil {
+				return nil, 0, err
+			}
+			for j := range s.Records {
+				if box := &s.Records[j].Sandbox; i == 0 && !box.Self() && !box.Host() {
+					pods++
+				}
+			}
+		}
+	}
+	return out.Bytes(), pods, nil
+}
+
+// save writes the file, compressed if its name says so. What could not be written whole is removed: a file that ends
+// between two frames would look like one of fewer nodes.
+func save(path string, text []byte) error {
+	if strings.HasSuffix(path, ".gz") {
+		var z bytes.Buffer
+		zw := gzip.NewWriter(&z)
+		if _, err := zw.Write(text); err != nil {
+			return err
+		}
+		if err := zw.Close(); err != nil {
+			return err
+		}
+		text = z.Bytes()
+	}
+	err := os.WriteFile(path, text, 0o644)
+	if info, statErr := os.Stat(path); err != nil && statErr == nil && info.Mode().IsRegular() {
+		return errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

@@ -1,0 +1,169 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// source is where a view gets its fleet from: a saved file, or the cluster.
+type source struct {
+	from       string // a file, "-" for standard input, empty for the cluster
+	collection *Collection
+}
+
+func newSource(f *factory) source { return source{collection: newCollection(f)} }
+
+func (s *source) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&s.from, "from", "", "read this file of kubectl cosanet snapshot in place of the cluster; - for standard input")
+	s.collection.AddFlags(fs)
+}
+
+// namespace is the one that pods without their own are in: of a saved file that --namespace names, else any.
+func (s *source) namespace(f *factory) (string, error) {
+	if s.from != "" {
+		return *f.flags.Namespace, nil
+	}
+	return f.namespace()
+}
+
+// validate checks the flags of the collection, and for a file that the selection can be made on it.
+func (s *source) validate(sel *Selection) error {
+	if s.from != "" {
+		return sel.offline()
+	}
+	return s.collection.Validate()
+}
+
+// observe gets the fleet. What a file holds beyond the metrics that were asked for is left out.
+func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask) (*Fleet, error) {
+	if s.from != "" {
+		fleet, err := readFleet(s.from, f.streams.In)
+		if err != nil {
+			return nil, err
+		}
+		fleet.keepNodes(&sel)
+		fleet.keepSet(ask)
+		return fleet, fleet.hasPods(&sel, s.from)
+	}
+	client, err := f.client()
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := s.collection.Observe(ctx, client, sel, ask)
+	if err != nil {
+		return nil, err
+	}
+	fleet.name()
+	return fleet, nil
+}
+
+// keepNodes leaves out the nodes of a saved file that were not asked for, and says which asked ones it does not have.
+func (f *Fleet) keepNodes(sel *Selection) {
+	if len(sel.Nodes) == 0 {
+		return
+	}
+	saved := map[string]Observation{}
+	for _, o := range f.Observations {
+		saved[o.Node] = o
+	}
+	f.Observations = nil
+	for _, node := range sel.Nodes {
+		o, ok := saved[node]
+		if !ok {
+			o = Observation{Node: node, Err: errors.New("the file has nothing of it")}
+		}
+		f.Observations = append(f.Observations, o)
+	}
+}
+
+// keepSet leaves out the metrics of a saved file that were not asked for.
+func (f *Fleet) keepSet(ask Ask) {
+	for _, o := range f.Observations {
+		for _, s := range o.Snapshots {
+			for i := range s.Records {
+				r := &s.Records[i]
+				r.Samples = slices.DeleteFunc(r.Samples, func(s metrics.Sample) bool {
+					return !s.Metric.In(ask.Metrics) && !(ask.Sockets && isOf(s.Metric.Name, "sockets"))
+				})
+			}
+		}
+	}
+}
+
+// hasPods says which of the named pods a saved file does not have.
+func (f *Fleet) hasPods(sel *Selection, path string) error {
+	var missing []error
+	for _, ref := range sel.Pods {
+		only := Selection{Pods: []PodRef{ref}}
+		has := func(r metrics.Record) bool { return only.admits(&r.Sandbox) }
+		if !slices.ContainsFunc(f.Observations, func(o Observation) bool {
+			return len(o.Snapshots) > 0 && slices.ContainsFunc(o.Snapshots[len(o.Snapshots)-1].Records, has)
+		}) {
+			missing = append(missing, fmt.Errorf("pods %q not found in %s", strings.TrimPrefix(ref.String(), "/"), path))
+		}
+	}
+	return errors.Join(missing...)
+}
+
+// askFlags say what the collectors are to count.
+type askFlags struct {
+	metrics  string
+	sockets  bool
+	interval time.Duration
+}
+
+func (a *askFlags) addSetFlag(fs *pflag.FlagSet, set metrics.Set) {
+	fs.StringVar(&a.metrics, "metrics", set.String(), "which metrics to read: default, errors or all")
+	fs.BoolVar(&a.sockets, "sockets", false, "count sockets by state as well")
+}
+
+func (a *askFlags) addIntervalFlag(fs *pflag.FlagSet) {
+	fs.DurationVar(&a.interval, "interval", time.Second, "time between the two samples that rates are made of; 0 for totals since each pod's start")
+}
+
+// ask parses the flags. Two samples make rates, one makes totals.
+func (a *askFlags) ask() (Ask, error) {
+	set, err := metrics.ParseSet(a.metrics)
+	if err != nil {
+		return Ask{}, fmt.Errorf("--metrics: %w", err)
+	}
+	const least = 100 * time.Millisecond // below it, a walk is not over when the next begins
+	if a.interval < 0 || a.interval > 0 && a.interval < least {
+		return Ask{}, fmt.Errorf("--interval %s: use 0 for totals, or %s and more for rates", a.interval, least)
+	}
+	ask := Ask{Metrics: set, Sockets: a.sockets, Samples: 1}
+	if a.interval > 0 {
+		ask.Samples, ask.Interval = 2, a.interval
+	}
+	return ask, nil
+}
+
+// rates decides whether a fleet is shown by rates, and marks the nodes that cannot have any. A file of single samples
+// has none at all: it is shown by totals, and said to be.
+func (f *Fleet) rates(wanted bool) (rates bool) {
+	for _, o := range f.Observations {
+		rates = rates || wanted && len(o.Snapshots) > 1
+	}
+	if !rates {
+		return false
+	}
+	for i := range f.Observations {
+		o := &f.Observations[i]
+		switch {
+		case o.Err != nil:
+		case len(o.Snapshots) == 1:
+			o.Err = errors.New("one sample, and a rate needs two: use --interval 0")
+		case len(o.Snapshots) > 1 && !o.Snapshots[len(o.Snapshots)-1].Time.After(o.Snapshots[0].Time):
+			o.Err = errors.New("its clock did not move on between the samples: use --interval 0")
+		}
+	}
+	return true
+}

@@ -1,0 +1,313 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// top is the verb's flags as they were given.
+type top struct {
+	source  source
+	selects selectFlags
+	ask     askFlags
+	output  outputFlags
+	columns string
+	sortBy  string
+}
+
+func newTop(f *factory) *cobra.Command {
+	t := &top{source: newSource(f), output: outputFlags{tables: []string{"wide"}, list: true}}
+	cmd := &cobra.Command{
+		Use:   "top [POD...]",
+		Short: "Show what the kernel counts for every pod, as rates",
+		Long: `Show what the kernel counts in the network namespace of every pod, as rates over a short interval.
+
+A ! marks a value worth a look, !! a bad one. In place of a value,
+  -      says that it is not counted there, or that there is too little traffic to say,
+  err    that it could not be read,
+  reset  that the counter began again within the interval,
+  host   that the pod uses the network of its node: see the row of that node (--all-nodes).
+
+Columns:
+` + columnHelp(),
+		Example: `  kubectl cosanet top -n shop
+  kubectl cosanet top -A --sort-by retr%
+  kubectl cosanet top web-0 web-1 --interval 5s -o wide
+  kubectl cosanet top --node node-1 --columns IN,OUT,TcpExt_TCPBacklogDrop`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			namespace, err := t.source.namespace(f)
+			if err != nil {
+				return err
+			}
+			view, err := t.parse(namespace, cmd, args)
+			if err != nil {
+				return misuse(cmd, err)
+			}
+			return view.run(cmd.Context(), f)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	t.selects.addFlags(fs)
+	t.ask.addIntervalFlag(fs)
+	fs.StringVar(&t.sortBy, "sort-by", "", "sort by this column: numbers from the largest, words from a to z")
+	fs.StringVar(&t.columns, "columns", "", "show these columns: names from above, or metrics such as Tcp_InSegs or proc_net_tcp{LISTEN}")
+	t.output.addFlags(fs)
+	t.ask.addSetFlag(fs, metrics.Default)
+	t.source.addFlags(fs)
+	return cmd
+}
+
+// columnHelp is one line of help a column.
+func columnHelp() string {
+	var b strings.Builder
+	for _, c := range builtin() {
+		where := [...]string{inDefault: "", inWide: " (wide)", inSockets: " (--sockets)"}[c.shown]
+		fmt.Fprintf(&b, "  %-11s %s%s\n", c.name, c.meaning, where)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// topView is what the flags mean.
+type topView struct {
+	source    source
+	selection Selection
+	ask       Ask
+	columns   []column
+	sortBy    *column // nil: by namespace and name
+	output    outputFlags
+	printer   printers.ResourcePrinter // nil: a table
+}
+
+func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *topView, err error) {
+	view = &topView{source: t.source, output: t.output}
+	if view.selection, err = t.selects.selection(namespace, args); err != nil {
+		return nil, err
+	}
+	if err = t.source.validate(&view.selection); err != nil {
+		return nil, err
+	}
+	if view.printer, err = t.output.printer(); err != nil {
+		return nil, err
+	}
+	view.columns = columnsOf(t.output.format == "wide", t.ask.sockets)
+	if t.columns != "" {
+		if view.columns, err = parseColumns(t.columns); err != nil {
+			return nil, fmt.Errorf("--columns: %w", err)
+		}
+	}
+	if view.ask, err = t.ask.ask(); err != nil {
+		return nil, err
+	}
+	needed := view.columns
+	if t.sortBy != "" {
+		if view.sortBy, err = parseSortBy(t.sortBy); err != nil {
+			return nil, fmt.Errorf("--sort-by: %w", err)
+		}
+		needed = append(slices.Clone(needed), *view.sortBy)
+	}
+	if !cmd.Flags().Changed("metrics") {
+		view.ask.Metrics = set(needed, view.ask.Metrics)
+	}
+	view.ask.Sockets = view.ask.Sockets || countSockets(needed)
+	return view, nil
+}
+
+// parseSortBy takes any column, and the two that every table begins with.
+func parseSortBy(name string) (*column, error) {
+	switch strings.ToUpper(name) {
+	case "POD", "NAME":
+		return &column{name: "POD", text: func(r *row) string { return r.Name }}, nil
+	case "NAMESPACE":
+		return &column{name: "NAMESPACE", text: func(r *row) string { return r.Namespace }}, nil
+	}
+	c, err := parseColumn(name)
+	return &c, err
+}
+
+// countSockets tells whether a column needs the sockets counted by state, which is asked for apart from the set.
+func countSockets(columns []column) bool {
+	return slices.ContainsFunc(columns, func(c column) bool {
+		return slices.ContainsFunc(c.families(), func(family string) bool { return isOf(family, "sockets") })
+	})
+}
+
+func (v *topView) run(ctx context.Context, f *factory) error {
+	fleet, err := v.source.observe(ctx, f, v.selection, v.ask)
+	if err != nil {
+		return err
+	}
+	rates := fleet.rates(v.ask.Samples > 1)
+	rows := rowsOf(fleet, &v.selection, rates, v.selection.hosts())
+	if v.sortBy != nil {
+		sortRows(rows, v.sortBy)
+	}
+	if err := v.show(f, rows, rates); err != nil {
+		return err
+	}
+	if v.printer == nil {
+		v.annotate(f, rows, rates)
+	}
+	return fleet.failure()
+}
+
+func (v *topView) show(f *factory, rows []*row, rates bool) error {
+	if v.printer != nil {
+		return v.output.printList(f.streams.Out, v.printer, v.object(rows))
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return v.table(rows, rates).write(f.streams.Out)
+}
+
+// annotate says on standard error what the table could not.
+func (v *topView) annotate(f *factory, rows []*row, rates bool) {
+	if len(rows) == 0 {
+		nothing(f.streams.ErrOut, &v.selection)
+	}
+	if v.ask.Samples > 1 && !rates && len(rows) > 0 {
+		fmt.Fprintln(f.streams.ErrOut, "There is one sample: totals since each pod's start, not rates.")
+	}
+	for _, line := range append(notes(rows), failures(rows)...) {
+		fmt.Fprintln(f.streams.ErrOut, line)
+	}
+}
+
+func (v *topView) table(rows []*row, rates bool) *table {
+	namespaces := v.selection.Namespace == "" && len(v.selection.Pods) == 0 || len(rows) > 0 && rows[0].Namespace != rows[len(rows)-1].Namespace
+	t := &table{}
+	if !v.output.noHeaders {
+		if namespaces {
+			t.headers = append(t.headers, "NAMESPACE")
+		}
+		t.headers = append(t.headers, "POD")
+		for i := range v.columns {
+			t.headers = append(t.headers, v.columns[i].header(rates))
+		}
+	}
+	for _, r := range rows {
+		var cells []cell
+		if namespaces {
+			cells = append(cells, cell{text: cmp.Or(r.Namespace, absentText)})
+		}
+		cells = append(cells, cell{text: r.Name})
+		t.rows = append(t.rows, append(cells, r.cells(v.columns)...))
+	}
+	return t
+}
+
+// cells are the row's values; the word of a row without numbers takes the place of the first that is missing.
+func (r *row) cells(columns []column) []cell {
+	word := r.word
+	cells := make([]cell, len(columns))
+	for i := range columns {
+		cells[i] = columns[i].cell(r)
+		if word != "" && columns[i].text == nil && cells[i].text == absentText {
+			cells[i].text, word = word, ""
+		}
+	}
+	return cells
+}
+
+// sortRows sorts by a column: words from a to z, numbers from the largest, rows without a value last. Equal ones stay
+// in order of namespace and name.
+func sortRows(rows []*row, by *column) {
+	slices.SortStableFunc(rows, func(a, b *row) int {
+		if by.text != nil {
+			return strings.Compare(by.text(a), by.text(b))
+		}
+		x, y := by.read(a), by.read(b)
+		switch known := y.state == present; {
+		case (x.state == present) != known:
+			if known {
+				return 1
+			}
+			return -1
+		case !known || x.value == y.value:
+			return 0
+		case x.value > y.value:
+			return -1
+		}
+		return 1
+	})
+}
+
+// object builds the list that the formats of kubectl show.
+func (v *topView) object(rows []*row) *PodNetStatsList {
+	list := &PodNetStatsList{TypeMeta: metav1.TypeMeta{APIVersion: APIVersion, Kind: "PodNetStatsList"}, Items: []PodNetStats{}}
+	for _, r := range rows {
+		list.Items = append(list.Items, r.object(v.columns))
+	}
+	return list
+}
+
+func (r *row) object(columns []column) PodNetStats {
+	p := PodNetStats{
+		TypeMeta: metav1.TypeMeta{APIVersion: APIVersion, Kind: "PodNetStats"},
+		Metadata: Metadata{Name: r.Name, Namespace: r.Namespace, UID: types.UID(r.UID)},
+		Node:     r.Node, PodIP: r.IP, Status: r.word, Message: r.why,
+		Columns: map[string]float64{},
+	}
+	if r.host() {
+		p.Kind, p.Metadata.Name, p.Metadata.Namespace = "NodeNetStats", r.Node, ""
+	}
+	if r.ControllerKind != "" {
+		p.Controller = &Controller{r.ControllerKind, r.ControllerName}
+	}
+	if r.last == nil {
+		return p
+	}
+	if !r.at.IsZero() {
+		p.Time = &metav1.MicroTime{Time: r.at.UTC()}
+	}
+	p.WindowSeconds, _ = finite(r.window.Seconds())
+	for i := range columns {
+		if v := columns[i].read(r); v.state == present && columns[i].text == nil {
+			if value, ok := finite(v.value); ok {
+				p.Columns[columns[i].key] = value
+			}
+		}
+	}
+	p.Failed = failedSources(r.last)
+	p.Metrics, p.Reset = r.series()
+	return p
+}
+
+// series are all values of the row, and the counters among them that began again.
+func (r *row) series() (values map[string]Value, fell []string) {
+	values = map[string]Value{}
+	for i := range r.last.Samples {
+		s := &r.last.Samples[i]
+		if own(s.Metric) {
+			continue // what the collector says of itself is in the other fields
+		}
+		last, ok := finite(s.Value)
+		if !ok {
+			continue
+		}
+		value := Value{Value: last}
+		if s.Metric.Type == metrics.Counter && r.window > 0 {
+			switch v := r.read(s); v.state {
+			case present:
+				if rate, ok := finite(v.value); ok {
+					value.Rate = &rate
+				}
+			case reset:
+				fell = append(fell, seriesName(s))
+			}
+		}
+		values[seriesName(s)] = value
+	}
+	return values, fell
+}

@@ -1,0 +1,121 @@
+package plugin
+
+import (
+	"fmt"
+	"math"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// APIVersion is that of the objects which -o json, yaml, jsonpath, go-template and custom-columns show. They are
+// printed, never stored: no cluster knows them.
+const APIVersion = "cosanet.io/v1alpha1"
+
+// PodNetStatsList is what top shows.
+type PodNetStatsList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []PodNetStats `json:"items"`
+}
+
+// PodNetStats is one row of top: a pod, or with kind NodeNetStats a node.
+type PodNetStats struct {
+	metav1.TypeMeta `json:",inline"`
+	Metadata        Metadata    `json:"metadata"`
+	Node            string      `json:"node,omitempty"`
+	PodIP           string      `json:"podIP,omitempty"`
+	Controller      *Controller `json:"controller,omitempty"`
+
+	// Status is empty where there are values; else the word of the table (host, shared, pending, ended, gone, or the
+	// runtime handler of a pod with a kernel of its own), and Message what it means.
+	Status  string `json:"status,omitempty"`
+	Message string `json:"message,omitempty"`
+
+	// Time is when the last sample was taken. WindowSeconds is the time between first and last; without it counters are
+	// totals since the namespace was made.
+	Time          *metav1.MicroTime `json:"time,omitempty"`
+	WindowSeconds float64           `json:"windowSeconds,omitempty"`
+
+	// Columns are the columns of the table by their key: rates in units a second, bytes a second, percentages as 0 to 100.
+	// One that is missing was not counted or could not be read (see Failed), or has begun again (see Reset).
+	Columns map[string]float64 `json:"columns,omitempty"`
+
+	// Metrics are all series that were read, by short name: Tcp_RetransSegs, netdev_receive_bytes_total{device="eth0"}.
+	Metrics map[string]Value `json:"metrics,omitempty"`
+
+	Failed []string `json:"failed,omitempty"` // sources that could not be read
+	Reset  []string `json:"reset,omitempty"`  // counters that fell within the window, by short name
+}
+
+// Metadata is the part of an object's metadata that a row has.
+type Metadata struct {
+	Name      string    `json:"name"`
+	Namespace string    `json:"namespace,omitempty"`
+	UID       types.UID `json:"uid,omitempty"`
+}
+
+// Controller is what made a pod.
+type Controller struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// Value is the last value of a series and, for a counter over a window, its rate in units a second.
+type Value struct {
+	Value float64  `json:"value"`
+	Rate  *float64 `json:"rate,omitempty"`
+}
+
+// NetStatsDiff is what diff shows.
+type NetStatsDiff struct {
+	metav1.TypeMeta `json:",inline"`
+	A               DiffSide     `json:"a"`
+	B               DiffSide     `json:"b"`
+	Items           []DiffSeries `json:"items"`
+}
+
+// DiffSide says what one side of a diff is.
+type DiffSide struct {
+	Name          string            `json:"name"`
+	Node          string            `json:"node,omitempty"`
+	Time          *metav1.MicroTime `json:"time,omitempty"`
+	WindowSeconds float64           `json:"windowSeconds,omitempty"`
+	Failed        []string          `json:"failed,omitempty"`
+}
+
+// DiffSeries is a series of either side. A or B is missing where that side does not have it.
+type DiffSeries struct {
+	Metric  string   `json:"metric"`
+	Unit    string   `json:"unit,omitempty"` // of a rate: units a second
+	Rate    bool     `json:"rate,omitempty"`
+	Signal  string   `json:"signal"`
+	A       *float64 `json:"a,omitempty"`
+	B       *float64 `json:"b,omitempty"`
+	Delta   *float64 `json:"delta,omitempty"` // B - A
+	Ratio   *float64 `json:"ratio,omitempty"` // B / A, missing when A is 0
+	Note    string   `json:"note,omitempty"`  // "a: reset", "b: failed"
+	Meaning string   `json:"meaning,omitempty"`
+}
+
+// object turns a value of this file into what the printers of kubectl take.
+func object(v any) (*unstructured.Unstructured, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(v)
+	if err != nil {
+		return nil, fmt.Errorf("building the output object: %w", err)
+	}
+	return &unstructured.Unstructured{Object: content}, nil
+}
+
+// finite returns v for JSON, which has neither NaN nor infinities, rounded to a thousandth.
+func finite(v float64) (float64, bool) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, false
+	}
+	if math.Abs(v) < 1e12 {
+		v = math.Round(v*1e3) / 1e3
+	}
+	return v, true
+}
