@@ -44,6 +44,7 @@ type apiServer struct {
 	created   func(w http.ResponseWriter, pod *corev1.Pod) bool // after it was stored: true when it has answered
 	log       func(w http.ResponseWriter, pod *corev1.Pod, reading int)
 	deletable func(pod *corev1.Pod) *metav1.Status
+	listable  func(namespace string) *metav1.Status
 	watching  func(w http.ResponseWriter, nth int) bool // true when it has answered
 	watches   int
 }
@@ -159,6 +160,12 @@ func (s *apiServer) listPods(w http.ResponseWriter, r *http.Request) {
 	if query.Get("watch") != "" {
 		s.watch(w, r)
 		return
+	}
+	if s.listable != nil {
+		if status := s.listable(r.PathValue("ns")); status != nil {
+			answer(w, status)
+			return
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

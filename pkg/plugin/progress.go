@@ -99,8 +99,6 @@ func (p *progress) line() string {
 		first := slices.Min(names)
 		text += "; " + first + ": " + p.nodes[first]
 	}
-	if runes := []rune(sanitize(text)); len(runes) >= p.width {
-		return string(runes[:p.width-1])
-	}
-	return text
+	runes := []rune(sanitize(text))
+	return string(runes[:min(len(runes), p.width-1)])
 }
