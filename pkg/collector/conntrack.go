@@ -24,31 +24,27 @@ const conntrackMax = "/proc/sys/net/netfilter/nf_conntrack_max"
 func (r *reader) readConntrack(host bool) func(process, []metrics.Sample) ([]metrics.Sample, error) {
 	table := r.file("net/stat/nf_conntrack", r.conntrack.parse)
 	return func(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
-		limit, err := r.conntrackLimit()
+		dst, err := table(p, dst)
 		if errors.Is(err, fs.ErrNotExist) {
-			return dst, errAbsent // no connection tracking in this kernel, or its module is not loaded
-		}
-		if err != nil {
-			return dst, err
-		}
-		dst, err = table(p, dst)
-		if errors.Is(err, fs.ErrNotExist) {
+			if !p.has(conntrackMax) {
+				return dst, errAbsent // no connection tracking in this kernel, or its module is not loaded
+			}
 			dst, err = r.ctnetlink(p, dst)
 		}
 		if host && err == nil {
-			dst = r.append(dst, "cosanet_conntrack_max", limit)
+			return r.appendConntrackMax(dst)
 		}
 		return dst, err
 	}
 }
 
-func (r *reader) conntrackLimit() (float64, error) {
+func (r *reader) appendConntrackMax(dst []metrics.Sample) ([]metrics.Sample, error) {
 	file, _, err := process{fd: atCWD}.read(conntrackMax, r.buf)
 	if err != nil {
-		return 0, err
+		return dst, err
 	}
-	v, _, err := number(bytes.TrimSpace(file))
-	return v, err
+	limit, _, err := number(bytes.TrimSpace(file))
+	return r.append(dst, "cosanet_conntrack_max", limit), err
 }
 
 // ctnetlink asks the namespace of a process over netlink, which needs CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_NET_ADMIN.

@@ -64,6 +64,9 @@ func (p process) inOwnNetNS() bool {
 	return err == nil && unix.Stat("/proc/self/net/snmp", &own) == nil && own.Ino == inode
 }
 
+// has tells whether a file is there.
+func (p process) has(name string) bool { return unix.Faccessat(p.fd, name, unix.F_OK, 0) == nil }
+
 // started returns when the process began, in clock ticks since boot: field 22 of /proc/<pid>/stat. The second field is
 // the name of the program in parentheses, any bytes; so what is counted begins after the last parenthesis.
 func (p process) started(buf []byte) (uint64, error) {
