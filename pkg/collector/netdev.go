@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
@@ -84,14 +85,14 @@ func (d *netdev) device(name []byte) []metrics.Label {
 	return labels
 }
 
-// printable makes a device's name valid UTF-8 without control characters, so that two names stay two: the kernel allows
-// any byte but space, slash and colon, the exposition format no invalid UTF-8, and a terminal no escape sequence.
+// printable makes a device's name valid UTF-8 that can be printed, in a way that keeps two names two. The kernel allows any
+// byte but blanks, slash and colon; the exposition format allows no invalid UTF-8; a terminal obeys escape sequences.
 func printable(name []byte) string {
 	const hex = "0123456789abcdef"
 	var s strings.Builder
 	for len(name) > 0 {
 		r, n := utf8.DecodeRune(name)
-		if r == utf8.RuneError && n <= 1 || r < ' ' || r == '\\' || 0x7f <= r && r <= 0x9f {
+		if r == utf8.RuneError && n <= 1 || r == '\\' || !unicode.IsPrint(r) {
 			for _, c := range name[:n] {
 				s.WriteString(`\x`)
 				s.WriteByte(hex[c>>4])
