@@ -40,15 +40,18 @@ var criSockets = []string{
 }
 
 // socketPaths returns where a socket of the node may be found from here: through the root of pid 1, which is the node's
-// in a pod with hostPID, then as given. /var/run is /run on every distribution, but the absolute link is of no use below
-// another root.
+// in a pod with hostPID, then directly, for a collector outside of any pod or with the socket's directory mounted.
+// /var/run is /run on every distribution, but its absolute link is of no use below another root.
 func socketPaths(override string) []string {
+	if rest, ok := strings.CutPrefix(override, "/var/run/"); ok {
+		return []string{"/proc/1/root/run/" + rest, override}
+	}
 	if override != "" {
-		return []string{"/proc/1/root" + strings.Replace(override, "/var/run/", "/run/", 1), "/proc/1/root" + override, override}
+		return []string{"/proc/1/root" + override, override}
 	}
 	var paths []string
 	for _, s := range criSockets {
-		paths = append(paths, "/proc/1/root"+s)
+		paths = append(paths, "/proc/1/root"+s, s)
 	}
 	return paths
 }

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 // inhabitantEnv makes the test binary the inhabitant of a test pod instead of a test: a process that is in the pod's
@@ -124,6 +127,8 @@ func cause(event, ip string, n int) (kept []any, err error) {
 			_, e = c.Write([]byte("x"))
 			keep(nil, e)
 		}
+	case "walk": // writes what a walk sees, as the user that this process runs as
+		return nil, walkAndWrite(ip)
 	case "socket": // one socket of the kind that ip names
 		keep(nil, bareSocket(ip))
 	default:
@@ -195,4 +200,19 @@ func bareSocket(kind string) error {
 		return unix.Bind(s, &unix.SockaddrInet6{Addr: [16]byte{15: 1}})
 	}
 	return unix.Bind(s, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+}
+
+// walkAndWrite walks with the process's own rights, within a limit such as nofile=32.
+func walkAndWrite(limit string) error {
+	if n, ok := strings.CutPrefix(limit, "nofile="); ok {
+		files, err := strconv.ParseUint(n, 10, 64)
+		if err != nil {
+			return err
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}); err != nil {
+			return err
+		}
+	}
+	c := &Config{Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Protocols: AllProtocols(), CRISocket: "/none"}
+	return metrics.Write(os.Stdout, Walk(context.Background(), c))
 }

@@ -135,22 +135,21 @@ func (w *walk) shared(inode uint64, i int) bool {
 // reconsider makes the counters of a shared namespace appear once, on its first target: workers overtake each other, so
 // that a later target may have read it too, and a first one may have gone with the counters unread.
 func (w *walk) reconsider() {
-	var r *reader
 	for i := range w.done {
 		o := &w.done[i]
-		if o.inode == 0 || o.inode == w.hostInode {
+		if o.inode == 0 || o.inode == w.hostInode || o.result == "gone" {
 			continue
 		}
 		first := w.claimed[o.inode]
 		switch {
-		case first < i && w.done[first].result != "gone" && o.result != "gone":
+		case first == i:
+		case w.done[first].result != "gone":
 			o.result, o.samples = "shared", nil
-		case first != i && o.result == "shared":
+		case o.result == "shared":
 			delete(w.claimed, o.inode)
-			if r == nil {
-				r = newReader(w.config, w.families)
-			}
-			w.visit(r, i)
+			w.visit(newReader(w.config, w.families), i)
+		default:
+			w.claimed[o.inode] = i
 		}
 	}
 }
@@ -244,10 +243,11 @@ func (w *walk) self(d discovery, results map[string]int, begin time.Time) metric
 }
 
 // netnsNames returns the names that CNI plugins and runtimes gave to namespaces: the files below the node's /run/netns,
-// by what is mounted on them.
+// by what is mounted on them. In a pod they are below the root of pid 1; the collector's own /run/netns is the node's when it
+// runs outside of one, where a hardened machine may forbid the root of pid 1.
 func netnsNames() map[nsfile]string {
 	names := map[nsfile]string{}
-	for _, dir := range []string{"/proc/1/root/run/netns", "/proc/1/root/var/run/netns"} {
+	for _, dir := range []string{"/run/netns", "/proc/1/root/run/netns", "/proc/1/root/var/run/netns"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue // none there, or not permitted: namespaces are then called by their inode

@@ -1,0 +1,302 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// startInside starts a pod in the network namespace of another.
+func startInside(t *testing.T, host *testPod) *testPod {
+	t.Helper()
+	p := startPod(t, 0, "nsenter", "-t", fmt.Sprint(host.pid), "-n", "sleep", "infinity")
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if inode(t, p.pid) == inode(t, host.pid) {
+			return p
+		}
+	}
+	t.Fatalf("%s does not enter the namespace of %s", p, host)
+	return nil
+}
+
+func inode(t testing.TB, pid int) uint64 {
+	t.Helper()
+	p, err := openProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	inode, err := p.netInode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inode
+}
+
+func TestSharedNamespaceOnce(t *testing.T) {
+	needsRoot(t, "nsenter")
+	first := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
+	pods := []*testPod{first, startInside(t, first), startInside(t, first)}
+	slices.SortFunc(pods, func(a, b *testPod) int { return strings.Compare(a.uid, b.uid) })
+	for range 20 { // workers overtake each other in some
+		s := Walk(context.Background(), noRuntime(t))
+		owner := recordOf(t, s, pods[0].uid)
+		wantValue(t, owner, 1, "cosanet_read_success", "snmp")
+		if owner.Sandbox.SharedWith != "" || owner.Sandbox.Inode == 0 || owner.Sandbox.NetNS != fmt.Sprintf("net:[%d]", owner.Sandbox.Inode) {
+			t.Fatalf("owner %+v", owner.Sandbox)
+		}
+		for _, p := range pods[1:] {
+			r := recordOf(t, s, p.uid)
+			if r.Sandbox.SharedWith != pods[0].uid || r.Sandbox.HostNetwork || len(r.Samples) != 1 {
+				t.Fatalf("sharer %+v with %d samples; want it shared with %s and nothing but its info", r.Sandbox, len(r.Samples), pods[0].uid)
+			}
+		}
+	}
+}
+
+// TestFirstOfSharedNamespaceGone loses the target that had claimed a shared namespace: the counters move to the next.
+func TestFirstOfSharedNamespaceGone(t *testing.T) {
+	needsRoot(t)
+	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
+	shared := inode(t, pod.pid)
+	it := target{id: pod.id, pid: pod.pid}
+	read := []metrics.Sample{{Value: 42}}
+	for _, test := range []struct {
+		name string
+		done []outcome
+		want []string
+	}{
+		{"unread by the others", []outcome{{result: "gone", inode: shared}, {result: "shared", inode: shared}, {result: "shared", inode: shared}}, []string{"gone", "read", "shared"}},
+		{"read by the next", []outcome{{result: "gone", inode: shared}, {result: "read", inode: shared, samples: read}, {result: "shared", inode: shared}}, []string{"gone", "read", "shared"}},
+		{"read by the last", []outcome{{result: "gone", inode: shared}, {result: "gone"}, {result: "read", inode: shared, samples: read}}, []string{"gone", "gone", "read"}},
+		{"read twice", []outcome{{result: "read", inode: shared, samples: read}, {result: "read", inode: shared, samples: read}, {result: "shared", inode: shared}}, []string{"read", "shared", "shared"}},
+	} {
+		c := noRuntime(t)
+		w := &walk{config: c, families: newFamilies(c), claimed: map[uint64]int{shared: 0}, targets: []target{it, it, it}, done: test.done}
+		w.reconsider()
+		for i, o := range w.done {
+			if o.result != test.want[i] || (o.samples != nil) != (o.result == "read") {
+				t.Errorf("%s: target %d is %s with %d samples, want %s", test.name, i, o.result, len(o.samples), test.want[i])
+			}
+		}
+	}
+}
+
+func TestHostNetworkIsTheHostRow(t *testing.T) {
+	needsRoot(t)
+	pod := startPod(t, 0, "sleep", "infinity")
+	if inode(t, pod.pid) != inode(t, 1) {
+		t.Skip("the test is not in the namespace of pid 1")
+	}
+	c := noRuntime(t)
+	s := Walk(context.Background(), c)
+	r := recordOf(t, s, pod.uid)
+	if !r.Sandbox.HostNetwork || r.Sandbox.SharedWith != "" || len(r.Samples) != 1 {
+		t.Errorf("%+v with %d samples, want host network and nothing but its info", r.Sandbox, len(r.Samples))
+	}
+	host := &s.Records[0]
+	if !host.Sandbox.Host() || host.Sandbox.NetNS != metrics.HostNamespace {
+		t.Fatalf("first record %+v, want the host", host.Sandbox)
+	}
+	for _, source := range []string{"snmp", "snmp6", "netstat", "sockstat", "netdev", "softnet", "sockets"} {
+		wantValue(t, host, 1, "cosanet_read_success", source)
+	}
+	for _, name := range []string{"cosanet_softnet_processed_total", "cosanet_sockstat_tcp_alloc"} {
+		if _, ok := host.Value(name); !ok {
+			t.Errorf("%s is not on the host row", name)
+		}
+	}
+
+	c.Host = false
+	s = Walk(context.Background(), c)
+	if s.Records[0].Sandbox.Host() {
+		t.Error("a host row that was not asked for")
+	}
+	if r := recordOf(t, s, pod.uid); !r.Sandbox.HostNetwork || len(r.Samples) != 1 {
+		t.Errorf("%+v with %d samples, want host network all the same", r.Sandbox, len(r.Samples))
+	}
+}
+
+// TestNodeScope keeps off the rows of pods what the kernel counts once for the machine.
+func TestNodeScope(t *testing.T) {
+	needsRoot(t)
+	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
+	for _, s := range recordOf(t, Walk(context.Background(), noRuntime(t)), pod.uid).Samples {
+		if s.Metric.Scope == metrics.Node {
+			t.Errorf("%s on the row of a pod", s.Metric.Name)
+		}
+	}
+}
+
+func TestHostileDeviceNames(t *testing.T) {
+	needsRoot(t, "nsenter", "ip")
+	pod := startInhabited(t)
+	names := []string{"\x1b[31m", "a\"b\\c{d}", "\xff\xfe", `\xff\xfe`, "x\a", "日本"}
+	for _, name := range names {
+		pod.inside("ip", "link", "add", "name", name, "type", "bridge")
+	}
+	s := Walk(context.Background(), noRuntime(t))
+	text := metrics.Append(nil, s)
+	if !utf8.Valid(text) || bytes.ContainsAny(text, "\x1b\a") {
+		t.Error("the text has invalid UTF-8 or control characters")
+	}
+	parsed, err := metrics.Parse(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := recordOf(t, parsed, pod.uid)
+	for _, name := range names {
+		wantValue(t, r, 0, "cosanet_netdev_receive_errs_total", printable([]byte(name)))
+	}
+}
+
+func TestManyDevices(t *testing.T) {
+	needsRoot(t, "nsenter", "ip")
+	pod := startInhabited(t)
+	const extra = 9
+	for i := range maxInterfaces + extra - 1 { // and lo
+		pod.inside("ip", "link", "add", "name", fmt.Sprintf("d%d", i), "type", "bridge")
+	}
+	c := noRuntime(t)
+	s := Walk(context.Background(), c)
+	r := recordOf(t, s, pod.uid)
+	wantValue(t, r, 1, "cosanet_read_success", "netdev")
+	if got := devices(r.Samples); got != maxInterfaces {
+		t.Errorf("%d devices, want %d", got, maxInterfaces)
+	}
+	self := &s.Records[len(s.Records)-1]
+	if dropped, _ := self.Value("cosanet_dropped_series", "interfaces"); dropped < extra*16 {
+		t.Errorf("%v series dropped, want at least %d", dropped, extra*16)
+	}
+
+	// More devices than fit into the buffer, which takes thousands: here the buffer is small instead.
+	small := newReader(c, newFamilies(c))
+	small.buf = small.buf[:4<<10]
+	p, err := openProcess(pod.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	samples, err := small.readDevices(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := devices(samples); got == 0 || got >= maxInterfaces || got+small.dropped/16 != maxInterfaces+extra {
+		t.Errorf("%d devices and %d series dropped, want %d devices in all", got, small.dropped, maxInterfaces+extra)
+	}
+}
+
+func devices(samples []metrics.Sample) int {
+	n := 0
+	for _, s := range samples {
+		if s.Metric.Name == "cosanet_netdev_receive_bytes_total" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNothingIsKept checks that a walk leaves neither descriptors nor, through one, a namespace behind.
+func TestNothingIsKept(t *testing.T) {
+	needsRoot(t, "nsenter", "ip")
+	pod := startInhabited(t)
+	peer := "cosatest" + randomHex(4)
+	pod.inside("ip", "link", "add", "name", "eth0", "type", "veth", "peer", "name", peer, "netns", fmt.Sprint(os.Getpid()))
+	hostHas := func() bool { return exec.Command("ip", "link", "show", "dev", peer).Run() == nil }
+	if !hostHas() {
+		t.Fatalf("%s has not been made", peer)
+	}
+	c := noRuntime(t)
+	Walk(context.Background(), c)
+	open := descriptors(t)
+	for range 5 {
+		Walk(context.Background(), c)
+	}
+	if now := descriptors(t); now > open {
+		t.Errorf("%d descriptors open, before the walks %d", now, open)
+	}
+	syscall.Kill(pod.pid, syscall.SIGKILL)
+	for deadline := time.Now().Add(10 * time.Second); hostHas(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			exec.Command("ip", "link", "del", "dev", peer).Run()
+			t.Fatal("the namespace of a dead pod lives on")
+		}
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// TestFewDescriptors walks with room for 32 open files, as a hardened runtime may give.
+func TestFewDescriptors(t *testing.T) {
+	needsRoot(t)
+	pods := startSleepers(t, 60)
+	text := walkAs(t, nil, "nofile=32")
+	for _, p := range pods {
+		if got := text[p.uid]; got["snmp"] != 1 || got["sockets"] != 1 {
+			t.Fatalf("%s: sources %v", p, got)
+		}
+	}
+}
+
+// TestWithoutPrivilege walks as the restricted profile does: an ordinary user without capabilities reads all counters,
+// and says that it could not count the sockets of other namespaces.
+func TestWithoutPrivilege(t *testing.T) {
+	needsRoot(t)
+	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
+	got := walkAs(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "")[pod.uid]
+	want := map[string]float64{"snmp": 1, "snmp6": 1, "netstat": 1, "sockstat": 1, "sockstat6": 1, "netdev": 1, "conntrack": 1, "sockets": 0}
+	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
+		delete(want, "conntrack")
+		delete(got, "conntrack")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+}
+
+// walkAs walks in another process and returns cosanet_read_success by pod UID and source.
+func walkAs(t *testing.T, as *syscall.Credential, limit string) map[string]map[string]float64 {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), inhabitantEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL}
+	cmd.Stdin = strings.NewReader("walk " + limit + "\n")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := metrics.Parse(bytes.NewReader(out[:bytes.LastIndex(out, []byte("ok\n"))]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	success := map[string]map[string]float64{}
+	for _, r := range s.Records {
+		success[r.Sandbox.UID] = map[string]float64{}
+		for _, sample := range r.Samples {
+			if sample.Metric.Name == "cosanet_read_success" {
+				success[r.Sandbox.UID][sample.Labels[0].Value] = sample.Value
+			}
+		}
+	}
+	return success
+}
