@@ -42,7 +42,7 @@ func (c *Collection) Observe(ctx context.Context, client kubernetes.Interface, s
 			v := &visit{client: client, ledger: c.ledger, progress: c.progress, order: c.order(namespace, node, ask)}
 			fleet.Observations[i] = v.observe(visits)
 			if err := fleet.Observations[i].Err; errors.As(err, new(*refusedError)) {
-				refuse(errors.Unwrap(err)) // without the name of the node
+				refuse(err)
 			}
 			return nil
 		})

@@ -126,7 +126,7 @@ func TestObserveFailures(t *testing.T) {
 			s.admit = func(*corev1.Pod) *metav1.Status {
 				return failure(500, metav1.StatusReasonInternalError, "etcdserver: no leader")
 			}
-		}, []string{"node a: creating collector pod default/cosanet-", "etcdserver: no leader"}},
+		}, []string{"creating collector pod default/cosanet-", "etcdserver: no leader"}},
 		{"created for somebody else", func(s *apiServer, _ *Collection) {
 			s.admit = func(pod *corev1.Pod) *metav1.Status {
 				other := pod.DeepCopy()
@@ -276,7 +276,7 @@ func TestObserveSomeNodes(t *testing.T) {
 	for _, o := range fleet.Observations {
 		got = append(got, fmt.Sprintf("%s %d %v", o.Node, len(o.Snapshots), o.Err))
 	}
-	want := []string{"a 1 <nil>", "b 1 <nil>", "nosuch 0 node nosuch: nodes \"nosuch\" not found\n  kubectl get nodes"}
+	want := []string{"a 1 <nil>", "b 1 <nil>", "nosuch 0 nodes \"nosuch\" not found\n  kubectl get nodes"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("observations (-want +got):\n%s", diff)
 	}

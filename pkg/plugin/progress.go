@@ -16,7 +16,7 @@ type progress struct {
 	mu    sync.Mutex
 	out   io.Writer
 	width int
-	shown bool
+	shown string            // what the line says; empty when there is none
 	nodes map[string]string // what each node under way is doing
 	total int
 	done  int
@@ -52,10 +52,8 @@ func (p *progress) say(node, doing string) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.nodes[node] != doing {
-		p.nodes[node] = doing
-		p.draw()
-	}
+	p.nodes[node] = doing
+	p.draw()
 }
 
 // finish counts a node as done.
@@ -77,18 +75,20 @@ func (p *progress) clear() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.shown {
+	if p.shown != "" {
 		fmt.Fprint(p.out, "\r\x1b[K")
-		p.shown = false
+		p.shown = ""
 	}
 }
 
 func (p *progress) draw() {
-	fmt.Fprint(p.out, "\r\x1b[K"+p.line())
-	p.shown = true
+	if line := p.line(); line != p.shown {
+		fmt.Fprint(p.out, "\r\x1b[K"+line)
+		p.shown = line
+	}
 }
 
-// line names the first node that is still under way: the one whose state changes least is the one to know about.
+// line names the first node that is still under way, so that the line is steady.
 func (p *progress) line() string {
 	text := fmt.Sprintf("%d of %d nodes answered", p.done, p.total)
 	names := make([]string, 0, len(p.nodes))

@@ -39,7 +39,7 @@ func (v *visit) observe(ctx context.Context) Observation {
 		err = v.late(ctx)
 	}
 	if err != nil {
-		return Observation{Node: v.order.node, Err: fmt.Errorf("node %s: %w", v.order.node, err)}
+		return Observation{Node: v.order.node, Err: err}
 	}
 	return Observation{Node: v.order.node, Snapshots: snapshots}
 }
@@ -60,7 +60,7 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	if err := v.start(ctx); err != nil {
 		return nil, fmt.Errorf("collector pod %s: %w", v.ref(), err)
 	}
-	v.say("reading")
+	v.say("counting")
 	snapshots, err := v.stream(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("collector pod %s: %w", v.ref(), err)
