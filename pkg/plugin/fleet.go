@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -54,21 +56,22 @@ func (c *Collection) Observe(ctx context.Context, client kubernetes.Interface, s
 	return fleet, nil
 }
 
-// aim finds out which pods and nodes are meant, and where the collector pods go.
-func (c *Collection) aim(ctx context.Context, client kubernetes.Interface, sel *Selection) (t *targets, namespace string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("the API server did not answer within %s", c.Timeout))
+// aim finds out which pods and nodes are meant, and where the collector pods go: two questions asked at once, the first
+// one's error first.
+func (c *Collection) aim(ctx context.Context, client kubernetes.Interface, sel *Selection) (*targets, string, error) {
+	timed, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() (err error) {
-		t, err = sel.resolve(ctx, client)
-		return err
-	})
-	both.Go(func() (err error) {
-		namespace, err = c.home(ctx, client)
-		return err
-	})
-	err = both.Wait()
-	return t, namespace, err
+	var t *targets
+	var namespace string
+	var selErr, homeErr error
+	var both sync.WaitGroup
+	both.Go(func() { t, selErr = sel.resolve(timed, client) })
+	both.Go(func() { namespace, homeErr = c.home(timed, client) })
+	both.Wait()
+	if timed.Err() != nil && ctx.Err() == nil {
+		return nil, "", advise(fmt.Errorf("the API server did not answer within %s", c.Timeout), "kubectl cluster-info, or give it longer with --timeout")
+	}
+	return t, namespace, cmp.Or(selErr, homeErr)
 }
 
 // home is the namespace of the collector pods. Who may not ask for the usual one goes without it.

@@ -263,6 +263,24 @@ func TestObserveRefused(t *testing.T) {
 	gone(t, s, c)
 }
 
+func TestObserveWithoutAPIServer(t *testing.T) {
+	s, c := newAPIServer(t), testCollection()
+	c.Timeout = 50 * time.Millisecond
+	block := make(chan struct{})
+	s.listable = func(string) *metav1.Status { <-block; return nil }
+	_, err := c.Observe(t.Context(), s.client(t), everyNodeSelected(), Ask{})
+	close(block)
+	if err == nil || !strings.HasPrefix(err.Error(), "the API server did not answer within 50ms\n") {
+		t.Errorf("a server that is silent: %v", err)
+	}
+	s.url = "http://127.0.0.1:1" // nothing listens on tcpmux
+	c.Timeout = time.Second
+	_, err = c.Observe(t.Context(), s.client(t), everyNodeSelected(), Ask{})
+	if err == nil || !strings.HasPrefix(err.Error(), "listing pods: Get ") || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("no server: %v", err)
+	}
+}
+
 // One node that fails does not take the others with it.
 func TestObserveSomeNodes(t *testing.T) {
 	s, c := newAPIServer(t, "a", "b"), testCollection()

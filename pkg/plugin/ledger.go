@@ -84,7 +84,7 @@ func (l *Ledger) Farewell() string {
 		for len(open) > 0 && open[0].Namespace == namespace {
 			names, open = append(names, open[0].Name), open[1:]
 		}
-		fmt.Fprintf(&text, "collector pods left behind; delete them with:\n  kubectl delete pod -n %s %s\n", namespace, strings.Join(names, " "))
+		fmt.Fprintf(&text, "collector pods may be left behind; delete them with:\n  kubectl delete pod -n %s %s\n", namespace, strings.Join(names, " "))
 	}
 	return text.String()
 }
