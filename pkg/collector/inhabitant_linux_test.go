@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,6 +52,7 @@ func (p *testPod) do(command string, args ...any) {
 // inhabit carries out one command a line. Everything it opens stays open until the pod ends.
 func inhabit(in io.Reader, out io.Writer) {
 	var kept []any // keeps sockets from the garbage collector, which would close them
+	defer func() { runtime.KeepAlive(kept) }()
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		f := append(strings.Fields(lines.Text()), "", "")
 		n, _ := strconv.Atoi(f[2])

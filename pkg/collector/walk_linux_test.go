@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -208,95 +204,49 @@ func devices(samples []metrics.Sample) int {
 	return n
 }
 
-// TestNothingIsKept checks that a walk leaves neither descriptors nor, through one, a namespace behind.
-func TestNothingIsKept(t *testing.T) {
+// TestChurn walks while pods come and go. A device in each namespace names the pod that it was made for.
+func TestChurn(t *testing.T) {
 	needsRoot(t, "nsenter", "ip")
-	pod := startInhabited(t)
-	peer := "cosatest" + randomHex(4)
-	pod.inside("ip", "link", "add", "name", "eth0", "type", "veth", "peer", "name", peer, "netns", fmt.Sprint(os.Getpid()))
-	hostHas := func() bool { return exec.Command("ip", "link", "show", "dev", peer).Run() == nil }
-	if !hostHas() {
-		t.Fatalf("%s has not been made", peer)
-	}
+	const generations, pods = 8, 5
+	stop := make(chan struct{})
+	walked := make(chan int)
 	c := noRuntime(t)
-	Walk(context.Background(), c)
-	open := descriptors(t)
-	for range 5 {
-		Walk(context.Background(), c)
-	}
-	if now := descriptors(t); now > open {
-		t.Errorf("%d descriptors open, before the walks %d", now, open)
-	}
-	syscall.Kill(pod.pid, syscall.SIGKILL)
-	for deadline := time.Now().Add(10 * time.Second); hostHas(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			exec.Command("ip", "link", "del", "dev", peer).Run()
-			t.Fatal("the namespace of a dead pod lives on")
-		}
-	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
-}
-
-// TestFewDescriptors walks with room for 32 open files, as a hardened runtime may give.
-func TestFewDescriptors(t *testing.T) {
-	needsRoot(t)
-	pods := startSleepers(t, 60)
-	text := walkAs(t, nil, "nofile=32")
-	for _, p := range pods {
-		if got := text[p.uid]; got["snmp"] != 1 || got["sockets"] != 1 {
-			t.Fatalf("%s: sources %v", p, got)
-		}
-	}
-}
-
-// TestWithoutPrivilege walks as the restricted profile does: an ordinary user without capabilities reads all counters,
-// and says that it could not count the sockets of other namespaces.
-func TestWithoutPrivilege(t *testing.T) {
-	needsRoot(t)
-	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
-	got := walkAs(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "")[pod.uid]
-	want := map[string]float64{"snmp": 1, "snmp6": 1, "netstat": 1, "sockstat": 1, "sockstat6": 1, "netdev": 1, "conntrack": 1, "sockets": 0}
-	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
-		delete(want, "conntrack")
-		delete(got, "conntrack")
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("sources (-want +got):\n%s", diff)
-	}
-}
-
-// walkAs walks in another process and returns cosanet_read_success by pod UID and source.
-func walkAs(t *testing.T, as *syscall.Credential, limit string) map[string]map[string]float64 {
-	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), inhabitantEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL}
-	cmd.Stdin = strings.NewReader("walk " + limit + "\n")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := metrics.Parse(bytes.NewReader(out[:bytes.LastIndex(out, []byte("ok\n"))]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	success := map[string]map[string]float64{}
-	for _, r := range s.Records {
-		success[r.Sandbox.UID] = map[string]float64{}
-		for _, sample := range r.Samples {
-			if sample.Metric.Name == "cosanet_read_success" {
-				success[r.Sandbox.UID][sample.Labels[0].Value] = sample.Value
+	c.Protocols = nil
+	go func() {
+		records := 0
+		defer func() { walked <- records }()
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, r := range Walk(context.Background(), c).Records {
+				for _, s := range r.Samples {
+					if s.Metric.Name != "cosanet_netdev_receive_bytes_total" || !strings.HasPrefix(s.Labels[0].Value, "mark") {
+						continue
+					}
+					if mark := "mark" + r.Sandbox.UID[:min(8, len(r.Sandbox.UID))]; s.Labels[0].Value != mark {
+						t.Errorf("pod %q has device %s of another", r.Sandbox.UID, s.Labels[0].Value)
+					}
+					records++
+				}
 			}
 		}
+	}()
+	for range generations {
+		var alive []*testPod
+		for range pods {
+			p := startInhabited(t)
+			p.inside("ip", "link", "add", "name", "mark"+p.uid[:8], "type", "bridge")
+			alive = append(alive, p)
+		}
+		for _, p := range alive {
+			syscall.Kill(p.pid, syscall.SIGKILL)
+		}
 	}
-	return success
+	close(stop)
+	if n := <-walked; n == 0 {
+		t.Error("no walk has seen any of the pods")
+	}
 }
