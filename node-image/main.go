@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"syscall"
 
+	"google.golang.org/grpc/grpclog"
+
 	"github.com/cosanet/kubectl-cosanet/pkg/collector"
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -33,6 +35,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "cosanet-collector: error: %v\n", err)
 		os.Exit(2)
 	}
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // a pod's log merges stderr into the frames
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := collector.Run(ctx, c, os.Stdout); err != nil {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -142,6 +143,31 @@ func TestOnce(t *testing.T) {
 		}
 	}
 	t.Error("no host row")
+}
+
+// TestSilentAboutTheRuntime points the collector at a socket that speaks no gRPC: what the library thinks of it must not
+// get into the frames.
+func TestSilentAboutTheRuntime(t *testing.T) {
+	socket := t.TempDir() + "/other.sock"
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte("220 mail.example.org\r\n"))
+			conn.Close()
+		}
+	}()
+	stdout, stderr, code := run("--cri-socket", socket)
+	if code != 0 || stderr != "" || !strings.Contains(stdout, `source="cri"} 0`) {
+		t.Errorf("exit code %d, stderr %q", code, stderr)
+	}
 }
 
 // TestDeadline wants exit code 1 and no trailer after the first frame.

@@ -267,7 +267,7 @@ func TestContainerd(t *testing.T) {
 	bare := Walk(context.Background(), noRuntime(t))
 	for _, uid := range []string{web, db, proxy, vm} {
 		named, unnamed := recordOf(t, s, uid), recordOf(t, bare, uid)
-		if unnamed.Sandbox.Pod != "" || unnamed.Sandbox.Inode != named.Sandbox.Inode || unnamed.Sandbox.NetNS != named.Sandbox.NetNS || unnamed.Sandbox.HostNetwork != named.Sandbox.HostNetwork {
+		if unnamed.Sandbox.Pod != "" || unnamed.Sandbox.Inode != named.Sandbox.Inode || unnamed.Sandbox.NetNS != named.Sandbox.NetNS && !named.Sandbox.HostNetwork || unnamed.Sandbox.HostNetwork != named.Sandbox.HostNetwork {
 			t.Errorf("by runtime %+v, by cgroup %+v", named.Sandbox, unnamed.Sandbox)
 		}
 		if uid == vm {

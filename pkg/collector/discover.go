@@ -35,7 +35,7 @@ type discovery struct {
 	targets  []target // by namespace, pod, UID and id
 	filtered int      // sandboxes that the pod filter left out
 	cri      bool     // the runtime answered
-	cgroup   bool     // some process has a pod's or a container's cgroup
+	cgroup   bool     // some process has a pod's or a container's cgroup, or there is none that could
 }
 
 // discover finds the sandboxes of the node: the runtime's list gives the names, in one call, and the cgroups of all
@@ -54,7 +54,8 @@ func discover(ctx context.Context, c *Config) discovery {
 	processes := scanProcesses()
 	g.Wait()
 
-	d.cgroup = len(processes.byContainer)+len(processes.byPod) > 0
+	nothing := d.cri && len(items) == 0 // an empty node is no failure to find its pods
+	d.cgroup = len(processes.byContainer)+len(processes.byPod) > 0 || nothing
 	if d.cri {
 		d.targets = named(items, c)
 	} else {

@@ -3,6 +3,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -184,15 +185,6 @@ func (w *walk) record(i int) metrics.Record {
 	t, o := &w.targets[i], &w.done[i]
 	s := t.Sandbox
 	s.Inode = o.netns.ino
-	s.NetNS = w.netnsNames[o.netns]
-	if s.NetNS == "" && s.Inode != 0 {
-		s.NetNS = "net:[" + strconv.FormatUint(s.Inode, 10) + "]"
-	}
-	for _, name := range []string{s.UID, t.id, "unknown"} {
-		if s.NetNS == "" {
-			s.NetNS = name
-		}
-	}
 	if o.result == "shared" {
 		if s.HostNetwork = o.inode == w.hostInode; !s.HostNetwork {
 			first := &w.targets[w.claimed[o.inode]]
@@ -201,6 +193,16 @@ func (w *walk) record(i int) metrics.Record {
 				s.SharedWith = first.UID
 			}
 		}
+	}
+	s.NetNS = w.netnsNames[o.netns]
+	switch {
+	case o.result == "shared" && s.Pod == "":
+		s.NetNS = s.UID // the namespace's own name would make it one with whom it shares with: neither has another name
+	case s.NetNS != "":
+	case s.Inode != 0:
+		s.NetNS = "net:[" + strconv.FormatUint(s.Inode, 10) + "]"
+	default:
+		s.NetNS = cmp.Or(s.UID, t.id)
 	}
 	return metrics.Record{Sandbox: s, Samples: append(o.samples, w.info(&s)...)}
 }

@@ -48,6 +48,13 @@ func TestSharedNamespaceOnce(t *testing.T) {
 	slices.SortFunc(pods, func(a, b *testPod) int { return strings.Compare(a.uid, b.uid) })
 	for range 20 { // workers overtake each other in some
 		s := Walk(context.Background(), noRuntime(t))
+		parsed, err := metrics.Parse(bytes.NewReader(metrics.Append(nil, s)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range pods { // which the identity in the labels must keep apart
+			recordOf(t, parsed, p.uid)
+		}
 		owner := recordOf(t, s, pods[0].uid)
 		wantValue(t, owner, 1, "cosanet_read_success", "snmp")
 		if owner.Sandbox.SharedWith != "" || owner.Sandbox.Inode == 0 || owner.Sandbox.NetNS != fmt.Sprintf("net:[%d]", owner.Sandbox.Inode) {
