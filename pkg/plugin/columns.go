@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -118,6 +119,9 @@ func parseColumns(list string) ([]column, error) {
 		}
 		columns = append(columns, c)
 	}
+	if len(columns) == 0 {
+		return nil, errors.New("it names no column")
+	}
 	return columns, nil
 }
 
@@ -200,11 +204,11 @@ func (c *column) counts() bool {
 	return ok && m.Type == metrics.Counter && c.over == ""
 }
 
-// set is the smallest set of metrics that has all that the columns need.
+// set is the set of metrics that has all that the columns need; sockets by state are asked for apart from it.
 func set(columns []column, at metrics.Set) metrics.Set {
 	for i := range columns {
 		for _, name := range columns[i].families() {
-			if m, ok := metrics.Lookup(name); ok && !m.In(at) {
+			if m, ok := metrics.Lookup(name); ok && !m.In(at) && !isOf(name, "sockets") {
 				return metrics.All
 			}
 		}

@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -68,32 +69,36 @@ func enumerate(names []string) string {
 	return strings.Join(names[:most], ", ") + " and " + number(float64(len(names)-most)) + " more"
 }
 
-// failure is the error of a view of which some nodes could not be asked: nil when all could. Nodes with the same reason
-// are named together.
+// podName is the random part of a collector pod's name. Nodes that failed for one reason differ in it.
+var podName = regexp.MustCompile(`\bcosanet-[a-z0-9]{8}\b`)
+
+// failure is the error of a view of which some nodes could not be asked: nil when all could. Nodes that failed for the
+// same reason are named together, with the words of the first.
 func (f *Fleet) failure() error {
-	of := map[string][]string{}
-	var reasons []string
+	nodes := map[string][]string{}
+	var reasons, keys []string
 	failed := 0
 	for _, o := range f.Observations {
 		if o.Err == nil {
 			continue
 		}
 		failed++
-		reason := sanitizeLines(o.Err.Error())
-		if of[reason] == nil {
-			reasons = append(reasons, reason)
+		reason := strings.TrimPrefix(o.Err.Error(), "node "+o.Node+": ")
+		key := podName.ReplaceAllString(reason, "")
+		if nodes[key] == nil {
+			reasons, keys = append(reasons, reason), append(keys, key)
 		}
-		of[reason] = append(of[reason], o.Node)
+		nodes[key] = append(nodes[key], o.Node)
 	}
-	switch {
-	case failed == 0:
+	switch failed {
+	case 0:
 		return nil
-	case len(reasons) == 1 && failed == 1:
-		return fmt.Errorf("node %s: %s", of[reasons[0]][0], reasons[0])
+	case 1:
+		return fmt.Errorf("node %s: %s", nodes[keys[0]][0], reasons[0])
 	}
 	lines := []string{fmt.Sprintf("%d of %d nodes failed:", failed, len(f.Observations))}
-	for _, reason := range reasons {
-		lines = append(lines, fmt.Sprintf("  node %s: %s", enumerate(of[reason]), strings.ReplaceAll(reason, "\n", "\n  ")))
+	for i, reason := range reasons {
+		lines = append(lines, fmt.Sprintf("  node %s: %s", enumerate(nodes[keys[i]]), strings.ReplaceAll(reason, "\n", "\n  ")))
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }

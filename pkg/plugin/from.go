@@ -38,9 +38,9 @@ func readFleet(path string, stdin io.Reader) (*Fleet, error) {
 	return fleet, nil
 }
 
-// errNoTrailer refuses a plain scrape: nothing in it proves that it is whole, and half of a pod's counters would look
-// like a healthy pod.
-var errNoTrailer = errors.New("it is not a file of kubectl cosanet snapshot: it ends without a trailer, so that it cannot be told whether it is whole")
+// errNoTrailer refuses a plain scrape, too: nothing in it proves that it is whole, and half of a pod's counters would
+// look like a healthy pod.
+var errNoTrailer = errors.New("it ends without a trailer: it was cut short, or is no file of kubectl cosanet snapshot (a plain scrape cannot be told to be whole)")
 
 func decodeFleet(r io.Reader) (*Fleet, error) {
 	in := bufio.NewReader(r)
@@ -63,23 +63,14 @@ func decodeFleet(r io.Reader) (*Fleet, error) {
 		case errors.Is(err, io.ErrUnexpectedEOF) && n == 1:
 			return nil, errNoTrailer
 		case err != nil:
-			return nil, fmt.Errorf("frame %d: %s", n, sanitizeLines(err.Error()))
+			return nil, fmt.Errorf("frame %d: %w", n, err)
 		}
 		s, err := decode(frame)
 		if err != nil {
-			return nil, fmt.Errorf("frame %d: %s", n, sanitizeLines(err.Error()))
+			return nil, fmt.Errorf("frame %d: %w", n, err)
 		}
 		fleet.add(s)
 	}
-}
-
-// sanitizeLines makes an error that quotes a foreign stream safe to print, and keeps its lines.
-func sanitizeLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = sanitize(lines[i])
-	}
-	return strings.Join(lines, "\n")
 }
 
 // add puts a snapshot with the others of its node, in time order.

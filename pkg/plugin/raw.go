@@ -65,23 +65,25 @@ func (r *raw) run(ctx context.Context, f *factory, selection Selection, ask Ask)
 	}
 	var last []*metrics.Snapshot
 	records := 0
-	for _, o := range fleet.chosen(&selection, selection.hosts()) {
+	for _, o := range fleet.chosen(&selection, selection.admitsHost) {
 		if n := len(o.Snapshots); n > 0 {
 			last = append(last, o.Snapshots[n-1])
 			records += len(o.Snapshots[n-1].Records)
 		}
 	}
-	if records == 0 {
+	failure := fleet.failure()
+	if records == 0 && failure == nil {
 		nothing(f.streams.ErrOut, &selection)
-	} else if err := metrics.Write(f.streams.Out, last...); err != nil {
+	}
+	if err := metrics.Write(f.streams.Out, last...); err != nil {
 		return err
 	}
-	return fleet.failure()
+	return failure
 }
 
-// chosen returns the observations with the records of the selected pods only, and those of the nodes themselves and of
-// the collectors if wanted.
-func (f *Fleet) chosen(sel *Selection, nodes bool) []Observation {
+// chosen returns the observations with the records of the selected pods only, and of the wanted nodes also those of the
+// node itself and of its collector.
+func (f *Fleet) chosen(sel *Selection, wanted func(node string) bool) []Observation {
 	admits := sel.admits
 	if f.Pods != nil {
 		listed := map[PodRef]bool{}
@@ -97,7 +99,7 @@ func (f *Fleet) chosen(sel *Selection, nodes bool) []Observation {
 			only := &metrics.Snapshot{Time: s.Time}
 			for _, r := range s.Records {
 				box := &r.Sandbox
-				if own := box.Self() || box.Host(); own && nodes || !own && admits(box) {
+				if own := box.Self() || box.Host(); own && wanted(o.Node) || !own && admits(box) {
 					only.Records = append(only.Records, r)
 				}
 			}

@@ -29,9 +29,15 @@ func Main(ctx context.Context, build Build, streams genericiooptions.IOStreams, 
 	if err != nil && !parsed {
 		err = misuse(cmd, err) // an unknown command or flag: cobra's own errors know no exit code
 	}
-	err = errors.Join(err, ledger.settle())
-	if errors.Is(err, syscall.EPIPE) {
+	leftover := ledger.settle()
+	report(streams.ErrOut, leftover)
+	switch {
+	case errors.Is(err, syscall.EPIPE):
 		return exitPipe // whoever read the output has seen enough: head, less
+	case leftover != nil && ExitCode(err) <= ExitFailed && cmd.Name() == "diff":
+		err = &ExitError{Code: ExitUsage, Err: err} // 1 would say that they differ, 0 that all is well
+	case leftover != nil && err == nil:
+		err = &ExitError{Code: ExitFailed}
 	}
 	report(streams.ErrOut, err)
 	return ExitCode(err)
@@ -48,7 +54,7 @@ func misuse(cmd *cobra.Command, err error) error {
 // report words an error as kubectl does. An interrupted run is not an error: whoever interrupted it knows.
 func report(w io.Writer, err error) {
 	if err != nil && err.Error() != "" && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(w, "error: %s\n", strings.TrimPrefix(err.Error(), "error: "))
+		fmt.Fprintf(w, "error: %s\n", printableLines(strings.TrimPrefix(err.Error(), "error: ")))
 	}
 }
 

@@ -50,9 +50,8 @@ func (r *row) controller() string {
 }
 
 // rowsOf joins what the nodes counted with the pods that were asked for: live by the API server's list, which knows pods
-// that no node has counted, from a file by the records themselves; hosts adds the nodes' own rows. Sorted by namespace
-// and name.
-func rowsOf(fleet *Fleet, sel *Selection, rates, hosts bool) []*row {
+// that no node has counted, from a file by the records themselves. Sorted by namespace and name.
+func rowsOf(fleet *Fleet, sel *Selection, rates bool) []*row {
 	var rows []*row
 	for i := range fleet.Observations {
 		o := &fleet.Observations[i]
@@ -65,7 +64,7 @@ func rowsOf(fleet *Fleet, sel *Selection, rates, hosts bool) []*row {
 		} else {
 			rows = append(rows, w.listed(fleet.Pods)...)
 		}
-		if hosts {
+		if sel.admitsHost(o.Node) {
 			rows = append(rows, w.hosts()...)
 		}
 	}
@@ -125,8 +124,8 @@ func (w *window) listed(pods []corev1.Pod) []*row {
 	var rows []*row
 	for i := range pods {
 		pod := &pods[i]
-		if pod.Spec.NodeName != w.node {
-			continue
+		if pod.Spec.NodeName != w.node || ended(pod) {
+			continue // kubectl top leaves out what has ended, too
 		}
 		var r *row
 		if last := records.of(pod); last != nil {
@@ -145,7 +144,7 @@ func (w *window) listed(pods []corev1.Pod) []*row {
 func unplaced(pods []corev1.Pod) []*row {
 	var rows []*row
 	for i := range pods {
-		if pods[i].Spec.NodeName == "" {
+		if pods[i].Spec.NodeName == "" && !ended(&pods[i]) {
 			r := &row{}
 			r.word, r.why = whyNone(&pods[i], "it is on no node")
 			r.describe(&pods[i])
@@ -160,8 +159,6 @@ func whyNone(pod *corev1.Pod, otherwise string) (word, why string) {
 	switch {
 	case pod.Status.Phase == corev1.PodPending:
 		return "pending", ""
-	case pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed:
-		return "ended", ""
 	case pod.Spec.HostNetwork:
 		return "host", ""
 	}

@@ -38,13 +38,29 @@ func sanitizeRecord(r *metrics.Record) {
 	}
 }
 
-// sanitize writes as \xNN every byte of s that is not part of a printable character: control characters (C0, C1, DEL,
-// ESC), the invisible ones that turn text around (bidi, CVE-2021-42574) and invalid UTF-8. It cuts at maxName bytes.
-// A sanitized string stays what it is when it is sanitized again.
-func sanitize(s string) string {
-	if plain(s) {
-		return s
+// sanitize makes a name safe to print (see printable) and cuts it at maxName bytes. A sanitized name stays what it is
+// when it is sanitized again.
+func sanitize(name string) string {
+	if plain(name) && len(name) <= maxName {
+		return name
 	}
+	return printable(name, maxName)
+}
+
+// printableLines makes a text of several lines safe to print, such as an error that quotes a container's output.
+func printableLines(text string) string {
+	lines := strings.Split(strings.ReplaceAll(text, "\t", "  "), "\n")
+	for i, line := range lines {
+		if !plain(line) {
+			lines[i] = printable(line, len(line)*len(`\x00`))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// printable writes as \xNN every byte of s that is not part of a printable character: control characters (C0, C1, DEL,
+// ESC), the invisible ones that turn text around (bidi, CVE-2021-42574) and invalid UTF-8. It stops at most bytes.
+func printable(s string, most int) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
@@ -52,7 +68,7 @@ func sanitize(s string) string {
 		if r == utf8.RuneError && size == 1 || !unicode.IsPrint(r) {
 			piece = escape(piece)
 		}
-		if b.Len()+len(piece) > maxName {
+		if b.Len()+len(piece) > most {
 			break
 		}
 		b.WriteString(piece)
@@ -61,14 +77,14 @@ func sanitize(s string) string {
 	return b.String()
 }
 
-// plain tells whether s is short printable ASCII, as all honest names are.
+// plain tells whether s is printable ASCII, as all honest names are.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false
 		}
 	}
-	return len(s) <= maxName
+	return true
 }
 
 func escape(bytes string) string {

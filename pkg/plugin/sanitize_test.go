@@ -40,6 +40,15 @@ func TestSanitize(t *testing.T) {
 	}
 }
 
+func TestPrintableLines(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	in := "the log said:\n\t\x1b[2J" + long + "\r\n"
+	want := "the log said:\n  \\x1b[2J" + long + "\\x0d\n"
+	if got := printableLines(in); got != want {
+		t.Errorf("printableLines(%q) = %q, want %q", in, got, want)
+	}
+}
+
 func FuzzSanitize(f *testing.F) {
 	for _, s := range []string{"web-0", "\x1b[2J", "\xff", "\u202e", strings.Repeat("é", 200)} {
 		f.Add(s)

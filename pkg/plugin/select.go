@@ -83,9 +83,12 @@ func parsePod(arg, namespace string) (PodRef, error) {
 	return PodRef{ns, name}, nil
 }
 
-// hosts tells whether the rows of the nodes themselves are wanted: when nodes or all pods were asked for.
-func (sel *Selection) hosts() bool {
-	return len(sel.Pods) == 0 && sel.Labels.Empty() && sel.Fields.Empty() && (sel.Namespace == "" || sel.AllNodes || len(sel.Nodes) > 0)
+// admitsHost tells whether the row of a node itself is wanted: when nodes were asked for, or all pods.
+func (sel *Selection) admitsHost(node string) bool {
+	if len(sel.Nodes) > 0 {
+		return slices.Contains(sel.Nodes, node)
+	}
+	return sel.AllNodes || len(sel.Pods) == 0 && sel.Labels.Empty() && sel.Fields.Empty() && sel.Namespace == ""
 }
 
 // offline checks that a selection can be made on a saved file, which has neither the labels nor most fields of a pod.
@@ -103,18 +106,12 @@ func (sel *Selection) offline() error {
 
 // admits tells whether a pod of a saved file is selected. A named pod without a namespace is met in any.
 func (sel *Selection) admits(box *metrics.Sandbox) bool {
-	if !sel.admitsNode(box.Node) {
-		return false
-	}
 	if len(sel.Pods) > 0 {
 		return slices.ContainsFunc(sel.Pods, func(p PodRef) bool {
 			return p.Name == box.Pod && (p.Namespace == "" || p.Namespace == box.Namespace)
 		})
 	}
-	return (sel.Namespace == "" || sel.Namespace == box.Namespace) &&
+	return (len(sel.Nodes) == 0 || slices.Contains(sel.Nodes, box.Node)) &&
+		(sel.Namespace == "" || sel.Namespace == box.Namespace) &&
 		sel.Fields.Matches(fields.Set{"metadata.name": box.Pod, "metadata.namespace": box.Namespace, "spec.nodeName": box.Node})
-}
-
-func (sel *Selection) admitsNode(node string) bool {
-	return len(sel.Nodes) == 0 || slices.Contains(sel.Nodes, node)
 }

@@ -86,9 +86,8 @@ func together(sides ...side) (sel Selection, ok bool) {
 // find returns the row that the side names.
 func (s *side) find(fleet *Fleet, rates bool) (*row, error) {
 	all := anything()
-	rows := rowsOf(fleet, &all, rates, true)
 	var found []*row
-	for _, r := range rows {
+	for _, r := range rowsOf(fleet, &all, rates) {
 		if s.means(r) {
 			found = append(found, r)
 		}

@@ -80,25 +80,28 @@ func (s *snapshot) run(ctx context.Context, f *factory, selection Selection, ask
 		return err
 	}
 	// The nodes' own rows are always saved: what is wrong with a pod is often wrong with its node.
-	text, pods, err := encodeFleet(fleet.chosen(&selection, true))
+	text, pods, err := encodeFleet(fleet.chosen(&selection, func(string) bool { return true }))
 	if err != nil {
 		return err
 	}
+	failure := fleet.failure()
 	if len(text) == 0 {
-		nothing(f.streams.ErrOut, &selection)
-		return fleet.failure()
+		if failure == nil {
+			nothing(f.streams.ErrOut, &selection)
+		}
+		return failure // and no file: an empty one could not be read back
 	}
 	if s.file == "-" {
 		if _, err := f.streams.Out.Write(text); err != nil {
 			return err
 		}
-		return fleet.failure()
+		return failure
 	}
 	if err := save(s.file, text); err != nil {
 		return err
 	}
 	fmt.Fprintf(f.streams.ErrOut, "Saved %s of %s to %s.\n", plural(pods, "pod"), plural(len(fleet.Observations), "node"), s.file)
-	return fleet.failure()
+	return failure
 }
 
 // encodeFleet writes the frames of all nodes, one node after the other, and counts the pods.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -49,7 +50,7 @@ func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask
 		if err != nil {
 			return nil, err
 		}
-		fleet.keepNodes(&sel)
+		fleet.hasNodes(&sel)
 		fleet.keepSet(ask)
 		return fleet, fleet.hasPods(&sel, s.from)
 	}
@@ -61,26 +62,19 @@ func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask
 	if err != nil {
 		return nil, err
 	}
+	if fleet.Pods == nil {
+		fleet.Pods = []corev1.Pod{} // none is not the same as not known
+	}
 	fleet.name()
 	return fleet, nil
 }
 
-// keepNodes leaves out the nodes of a saved file that were not asked for, and says which asked ones it does not have.
-func (f *Fleet) keepNodes(sel *Selection) {
-	if len(sel.Nodes) == 0 {
-		return
-	}
-	saved := map[string]Observation{}
-	for _, o := range f.Observations {
-		saved[o.Node] = o
-	}
-	f.Observations = nil
+// hasNodes says which of the nodes that were asked for a saved file does not have.
+func (f *Fleet) hasNodes(sel *Selection) {
 	for _, node := range sel.Nodes {
-		o, ok := saved[node]
-		if !ok {
-			o = Observation{Node: node, Err: errors.New("the file has nothing of it")}
+		if !slices.ContainsFunc(f.Observations, func(o Observation) bool { return o.Node == node }) {
+			f.Observations = append(f.Observations, Observation{Node: node, Err: errors.New("the file has nothing of it")})
 		}
-		f.Observations = append(f.Observations, o)
 	}
 }
 

@@ -51,10 +51,14 @@ func (t *table) write(w io.Writer) error {
 
 // paint colours the cell's text by its alarm.
 func (c cell) paint(colored bool) string {
-	if !colored || c.alarm == calm {
-		return c.text
+	const yellow, red, plain = "\x1b[33m", "\x1b[31m", "\x1b[0m"
+	switch {
+	case colored && c.alarm == warn:
+		return yellow + c.text + plain
+	case colored && c.alarm == bad:
+		return red + c.text + plain
 	}
-	return map[alarm]string{warn: "\x1b[33m", bad: "\x1b[31m"}[c.alarm] + c.text + "\x1b[0m"
+	return c.text
 }
 
 // trimmer removes the spaces that the last column is padded with.

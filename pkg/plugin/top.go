@@ -148,17 +148,18 @@ func (v *topView) run(ctx context.Context, f *factory) error {
 		return err
 	}
 	rates := fleet.rates(v.ask.Samples > 1)
-	rows := rowsOf(fleet, &v.selection, rates, v.selection.hosts())
+	rows := rowsOf(fleet, &v.selection, rates)
 	if v.sortBy != nil {
 		sortRows(rows, v.sortBy)
 	}
 	if err := v.show(f, rows, rates); err != nil {
 		return err
 	}
+	failure := fleet.failure()
 	if v.printer == nil {
-		v.annotate(f, rows, rates)
+		v.annotate(f, rows, rates, failure == nil)
 	}
-	return fleet.failure()
+	return failure
 }
 
 func (v *topView) show(f *factory, rows []*row, rates bool) error {
@@ -172,8 +173,8 @@ func (v *topView) show(f *factory, rows []*row, rates bool) error {
 }
 
 // annotate says on standard error what the table could not.
-func (v *topView) annotate(f *factory, rows []*row, rates bool) {
-	if len(rows) == 0 {
+func (v *topView) annotate(f *factory, rows []*row, rates, whole bool) {
+	if len(rows) == 0 && whole {
 		nothing(f.streams.ErrOut, &v.selection)
 	}
 	if v.ask.Samples > 1 && !rates && len(rows) > 0 {

@@ -1,0 +1,165 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+func TestFleetAdd(t *testing.T) {
+	fleet := &Fleet{}
+	for _, s := range []struct {
+		node string
+		at   int
+	}{{"b", 2}, {"a", 1}, {"b", 1}, {"c", 1}, {"a", 0}} {
+		fleet.add(&metrics.Snapshot{Time: began.Add(time.Duration(s.at) * time.Second), Records: []metrics.Record{{Sandbox: metrics.Sandbox{Node: s.node}}}})
+	}
+	var got []string
+	for _, o := range fleet.Observations {
+		for _, s := range o.Snapshots {
+			got = append(got, o.Node+s.Time.Sub(began).String())
+		}
+	}
+	if diff := cmp.Diff([]string{"a0s", "a1s", "b1s", "b2s", "c1s"}, got); diff != "" {
+		t.Errorf("nodes and times (-want +got):\n%s", diff)
+	}
+}
+
+// TestRawIsExposition shows that what raw prints is what was counted.
+func TestRawIsExposition(t *testing.T) {
+	streams, _, out, _ := genericiooptions.NewTestIOStreams()
+	if code := Main(context.Background(), Build{Image: "x"}, streams, new(Ledger), []string{"raw", "--from", "testdata/once.prom"}); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	got, err := metrics.Parse(bytes.NewReader(out.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet, err := readFleet("testdata/once.prom", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0
+	for _, o := range fleet.Observations {
+		want += len(o.Snapshots[0].Records)
+	}
+	if len(got.Records) != want || want < 10 {
+		t.Errorf("raw prints %d records, want %d", len(got.Records), want)
+	}
+	// Through the writer once more: the same lines. Only their order is that of the records.
+	lines := func(text string) []string { return slices.Sorted(strings.Lines(text)) }
+	if diff := cmp.Diff(lines(out.String()), lines(string(metrics.Append(nil, got)))); diff != "" {
+		t.Errorf("what raw prints reads back as something else (-printed +read back):\n%s", diff)
+	}
+}
+
+func TestFailure(t *testing.T) {
+	refused := func(node, pod string) Observation {
+		return Observation{Node: node, Err: errors.New("node " + node + ": collector pod default/" + pod + ": no image\n  kubectl describe pod " + pod)}
+	}
+	fine := Observation{Node: "fine", Snapshots: []*metrics.Snapshot{{}}}
+	tests := map[string]struct {
+		observations []Observation
+		want         string
+	}{
+		"none failed": {[]Observation{fine}, ""},
+		"one":         {[]Observation{fine, refused("a", "cosanet-aaaaaaaa")}, "node a: collector pod default/cosanet-aaaaaaaa: no image\n  kubectl describe pod cosanet-aaaaaaaa"},
+		"for one reason": {[]Observation{fine, refused("a", "cosanet-aaaaaaaa"), refused("b", "cosanet-bbbbbbbb")},
+			"2 of 3 nodes failed:\n  node a, b: collector pod default/cosanet-aaaaaaaa: no image\n    kubectl describe pod cosanet-aaaaaaaa"},
+		"for two": {[]Observation{refused("a", "cosanet-aaaaaaaa"), {Node: "w", Err: errors.New("it runs windows")}},
+			"2 of 2 nodes failed:\n  node a: collector pod default/cosanet-aaaaaaaa: no image\n    kubectl describe pod cosanet-aaaaaaaa\n  node w: it runs windows"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := (&Fleet{Observations: tt.observations}).failure()
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// FuzzFrom takes anything for the text of a saved file's frames and shows it in every view: nothing may panic, and no
+// byte of it may reach the output unsanitized. (That frames are told from anything else is fuzzed in pkg/metrics.)
+func FuzzFrom(f *testing.F) {
+	for _, text := range []string{
+		"",
+		"cosanet_conntrack_curr{cosanet_node=\"n\",cosanet_namespace=\"a\",cosanet_pod=\"\x1b[2J\",cosanet_netnsname=\"x\"} NaN\n",
+		"cosanet_conntrack_curr{cosanet_namespace=\"HOST\",cosanet_pod=\"\",cosanet_netnsname=\"HOST\"} 1e308\ncosanet_conntrack_max{cosanet_namespace=\"HOST\",cosanet_pod=\"\",cosanet_netnsname=\"HOST\"} -Inf\n",
+		"cosanet_walk_timestamp_seconds{cosanet_node=\"\u202e\"} 1e300\n",
+		"cosanet_proc_net_snmp_Tcp_OutSegs{cosanet_netnsname=\"x\"} 20\ncosanet_proc_net_snmp_Tcp_RetransSegs{cosanet_netnsname=\"x\"} 1\ncosanet_read_success{cosanet_netnsname=\"x\",source=\"\a\"} 0\n",
+		"cosanet_sandbox_info{cosanet_netnsname=\"x\",cosanet_shared_with=\"\r\",cosanet_runtime_handler=\"\b\",supported=\"false\"} 1\nx{cosanet_netnsname=\"y\",a=\"\"} 1\n",
+	} {
+		f.Add([]byte(text), []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, first, last []byte) {
+		_, _ = decodeFleet(bytes.NewReader(first))
+		var file bytes.Buffer
+		for _, text := range [][]byte{first, last} {
+			frame := metrics.Frame{Text: text, Trailer: metrics.Trailer{Run: "x", Bytes: int64(len(text)), SHA256: fmt.Sprintf("%x", sha256.Sum256(text))}}
+			if err := frame.Write(&file, metrics.Gzip); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fleet, err := decodeFleet(&file)
+		if err != nil {
+			return
+		}
+		for _, wanted := range []bool{true, false} {
+			var out bytes.Buffer
+			showAll(t, fleet, wanted, &out)
+			unsafe := func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+			if i := bytes.IndexFunc(out.Bytes(), unsafe); i >= 0 {
+				t.Fatalf("output is not safe to print at byte %d: %q", i, out.Bytes()[max(0, i-20):min(out.Len(), i+20)])
+			}
+		}
+	})
+}
+
+// showAll shows a fleet in every view.
+func showAll(t *testing.T, fleet *Fleet, wanted bool, out *bytes.Buffer) {
+	f := &factory{streams: genericiooptions.IOStreams{Out: out, ErrOut: out}}
+	rates := fleet.rates(wanted)
+	view := topView{selection: anything(), columns: builtin(), ask: Ask{Samples: 2}}
+	rows := rowsOf(fleet, &view.selection, rates)
+	for _, c := range builtin() {
+		sortRows(rows, &c)
+	}
+	if err := view.show(f, rows, rates); err != nil {
+		t.Fatal(err)
+	}
+	view.annotate(f, rows, rates, true)
+	report(out, fleet.failure())
+	if _, err := object(view.object(rows)); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) == 0 {
+		return
+	}
+	diff := &diffView{all: true, output: outputFlags{format: "wide"}}
+	a, b := rows[0], rows[len(rows)-1]
+	pairs := compare(a, b)
+	rank(pairs)
+	if err := diff.show(f, a, b, pairs); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := object(diff.object(a, b, pairs)); err != nil {
+		t.Fatal(err)
+	}
+}
