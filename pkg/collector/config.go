@@ -45,7 +45,7 @@ const (
 	Raw
 )
 
-// Protocols are all of them, in the order of the original exporter.
+// protocols are their names, in the order of the original exporter.
 var protocols = [...]string{TCP: "tcp", UDP: "udp", ICMP: "icmp", UDPLite: "udplite", Raw: "raw"}
 
 func (p Protocol) String() string { return protocols[p] }

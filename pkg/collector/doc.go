@@ -4,10 +4,11 @@
 //	discover.go   which sandboxes are there: the container runtime's list (cri.go) joined with the processes (cgroup.go)
 //	walk.go       every sandbox once, in parallel; hostNetwork and shared namespaces are one record
 //	process.go    a process pinned by a directory descriptor, so that a reused pid is never read for the one before
-//	sources.go    what is read of a namespace, and the parser of each file (twoline.go, snmp6.go, sockstat.go, ...)
+//	sources.go    what is read of a namespace: files, each with its parser (twoline.go, snmp6.go, sockstat.go, ...),
+//	              connection tracking (conntrack.go) and sockets by state (sockets.go)
 //	run.go        Snapshots at an interval, as frames on a writer
 //
 // Files below /proc/<pid>/net are those of the process's namespace: reading them needs neither setns nor a capability.
-// A namespace is entered for netlink alone (conntrack.go, sockdiag.go). The tables /proc/<pid>/net/{tcp,tcp6,udp,udp6} are
+// A namespace is entered for netlink alone (conntrack.go where the kernel has no file, sockdiag.go). The tables /proc/<pid>/net/{tcp,tcp6,udp,udp6} are
 // never opened: the kernel walks the sockets of the whole machine for each of them.
 package collector

@@ -24,14 +24,16 @@ type reader struct {
 	netdev    *netdev
 	conntrack *conntrackStat
 	sockets   []socketFamily
-	expected  int // samples of the last namespace, to make room for those of the next at once
+	ofPod     []source
+	ofGuest   []source // of a pod with a kernel of its own
+	expected  int      // samples of the largest namespace so far, to make room for those of the next at once
 }
 
 func newReader(c *Config, f *families) *reader {
 	file := func(name string) func(proto, field string) *metrics.Metric {
 		return func(proto, field string) *metrics.Metric { return f.field(name, proto, field) }
 	}
-	return &reader{
+	r := &reader{
 		config: c, families: f, buf: make([]byte, maxFileBytes),
 		snmp:      newTwoLine(file("snmp")),
 		netstat:   newTwoLine(file("netstat")),
@@ -42,6 +44,8 @@ func newReader(c *Config, f *families) *reader {
 		sockets:   newSocketFamilies(c.Protocols),
 		expected:  64,
 	}
+	r.ofPod, r.ofGuest = r.sources(false), []source{r.devices()}
+	return r
 }
 
 // source is one thing that is read of a namespace, under the name that cosanet_read_success gives it.
@@ -56,25 +60,25 @@ type source struct {
 // errAbsent says that the kernel does not have what was asked for: neither a value nor a failure.
 var errAbsent = errors.New("not in this kernel")
 
-// sources are what is read of a namespace. Of the host also what the kernel counts for the whole machine; of a pod with a
-// kernel of its own only the devices, which are outside of it.
-func (r *reader) sources(host, unsupported bool) []source {
+// sources are what is read of a namespace, of the host's also what the kernel counts for the whole machine.
+func (r *reader) sources(host bool) []source {
 	c := r.config
-	devices := source{name: "netdev", wanted: r.netdev.wanted > 0, read: r.readDevices}
-	if unsupported {
-		return []source{devices}
-	}
 	return []source{
 		{name: "snmp", wanted: c.Snmp, read: r.file("net/snmp", r.snmp.parse)},
 		{name: "snmp6", wanted: c.Snmp, optional: true, read: r.file("net/snmp6", r.snmp6.parse)},
 		{name: "netstat", wanted: c.Netstat, read: r.file("net/netstat", r.netstat.parse)},
 		{name: "sockstat", wanted: len(r.sockstat.known) > 0, read: r.file("net/sockstat", r.sockstat.parser(host))},
 		{name: "sockstat6", wanted: len(r.sockstat.known) > 0, optional: true, read: r.file("net/sockstat6", r.sockstat.parser(host))},
-		devices,
-		{name: "conntrack", wanted: c.Conntrack, optional: true, read: r.readConntrack(host)},
+		r.devices(),
+		{name: "conntrack", wanted: c.Conntrack, read: r.readConntrack(host)},
 		{name: "softnet", wanted: host, read: r.file("net/softnet_stat", r.parseSoftnet)},
 		{name: "sockets", wanted: len(r.sockets) > 0, partial: true, read: r.readSockets},
 	}
+}
+
+// devices are all that is seen from outside of a pod with a kernel of its own.
+func (r *reader) devices() source {
+	return source{name: "netdev", wanted: r.netdev.wanted > 0, read: r.readDevices}
 }
 
 type parser func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error)
@@ -108,10 +112,11 @@ func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample,
 	return dst, err
 }
 
-// samples reads all sources of a process's namespace. What fails is said in the samples and never ends the others.
-func (r *reader) samples(p process, host, unsupported bool) (samples []metrics.Sample, failed bool) {
+// samples reads sources of a process's namespace. What fails is said in the samples and never ends the others.
+func (r *reader) samples(p process, sources []source) (samples []metrics.Sample, failed bool) {
 	samples = make([]metrics.Sample, 0, r.expected)
-	for _, s := range r.sources(host, unsupported) {
+	for i := range sources {
+		s := &sources[i]
 		if !s.wanted {
 			continue
 		}

@@ -101,7 +101,11 @@ func (w *walk) visit(r *reader, i int) {
 		o.result = "shared"
 		return
 	}
-	samples, failed := r.samples(p, false, t.Unsupported)
+	sources := r.ofPod
+	if t.Unsupported {
+		sources = r.ofGuest
+	}
+	samples, failed := r.samples(p, sources)
 	w.dropped.Add(int64(r.dropped))
 	r.dropped = 0
 	if inode, err := p.netInode(); err != nil || inode != o.inode {
@@ -173,7 +177,7 @@ func (w *walk) host() {
 		record.Samples = r.success(nil, "process", false)
 	} else {
 		record.Sandbox.Inode = p.netNS().ino
-		record.Samples, _ = r.samples(p, true, false)
+		record.Samples, _ = r.samples(p, r.sources(true))
 		w.dropped.Add(int64(r.dropped))
 	}
 	record.Samples = append(record.Samples, w.info(&record.Sandbox)...)
