@@ -95,7 +95,8 @@ test-e2e: build image demo-image cluster-up ## Real kubectl, real nodes, real po
 .PHONY: bench
 bench: build image demo-image cluster-up ## Collecting against bare reads, and a first table against a bare pod, as ratios (root)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./test/e2e
+	go test -run '^$$' -bench 'Walk|OpenReadClose' ./pkg/collector
+	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./test/e2e
 
 ##@ Check
 
