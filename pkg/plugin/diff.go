@@ -27,19 +27,21 @@ func newDiff(f *factory) *cobra.Command {
 	d := &diff{source: newSource(f), output: outputFlags{tables: []string{"wide"}}}
 	cmd := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Compare two pods, nodes or saved files, what differs most first",
+		Short: "Compare two pods, nodes or saved files",
 		Long: `Compare what the kernel counts for two pods, two nodes, or one of them now and in a saved file.
 
 A and B are POD, NAMESPACE/POD, node/NAME, or FILE#POD and so on for what kubectl cosanet snapshot saved. Both are sampled
-over the same interval; counters are compared as rates and the others as values. What differs most comes first. A side that
-does not have a series is blank; that counts as a difference unless the other side's value is 0.
+over the same interval; counters are compared as rates and the others as values. Signs of trouble come first, then traffic,
+and of each what differs most. A side that does not have a series is blank; that counts as a difference unless the other
+side's value is 0.
 
 Exit codes: 0 no difference, 1 a difference, 2 an error.`,
 		Example: `  kubectl cosanet diff web-0 web-1 -n shop
   kubectl cosanet diff shop/web-0 staging/web-0 --threshold 20%
   kubectl cosanet diff node/node-1 node/node-2 --interval 5s
   kubectl cosanet diff 'before.prom#shop/web-0' 'after.prom#shop/web-0' --interval 0`,
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: f.complete(sideNames, cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			view, err := d.parse(f, args)
 			if err != nil {
@@ -155,12 +157,12 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 	}
 	fleetA, fleetB := live, live
 	if v.a.file != "" {
-		if fleetA, err = v.a.read(f.streams.In, &v.b); err != nil {
+		if fleetA, err = v.a.read(ctx, f.streams.In, &v.b); err != nil {
 			return nil, nil, err
 		}
 	}
 	if v.b.file != "" {
-		if fleetB, err = v.b.read(f.streams.In, &v.a); err != nil {
+		if fleetB, err = v.b.read(ctx, f.streams.In, &v.a); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package plugin
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,27 @@ import (
 const maxSaved = 1 << 30
 
 // readFleet reads a file of frames, as kubectl cosanet snapshot saves it and as the logs of collectors are; "-" is
-// standard input, and gzip is recognised by its first bytes. Errors: a file that is not whole, or holds no frame at all.
-func readFleet(path string, stdin io.Reader) (*Fleet, error) {
+// standard input, and gzip is recognised by its first bytes. Errors: a file that is not whole, or holds no frame at all;
+// that of ctx when it ends first, since a pipe may keep its reader waiting.
+func readFleet(ctx context.Context, path string, stdin io.Reader) (*Fleet, error) {
+	type result struct {
+		fleet *Fleet
+		err   error
+	}
+	read := make(chan result, 1)
+	go func() {
+		fleet, err := readFile(path, stdin)
+		read <- result{fleet, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-read:
+		return r.fleet, r.err
+	}
+}
+
+func readFile(path string, stdin io.Reader) (*Fleet, error) {
 	if path == "-" {
 		fleet, err := decodeFleet(stdin)
 		if err != nil {

@@ -47,7 +47,7 @@ func TestRawIsExposition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fleet, err := readFleet("testdata/once.prom", nil)
+	fleet, err := readFleet(t.Context(), "testdata/once.prom", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

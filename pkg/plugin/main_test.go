@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"os"
 	"testing"
 
@@ -14,7 +13,8 @@ func TestMain(m *testing.M) {
 		"kubectl-cosanet": func() {
 			streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 			build := Build{Version: "v1.2.3", Image: "registry.example/cosanet:v1.2.3"}
-			os.Exit(Main(context.Background(), build, streams, new(Ledger), os.Args[1:]))
+			var ledger Ledger
+			os.Exit(Main(UntilSignalled(&ledger, os.Stderr), build, streams, &ledger, os.Args[1:]))
 		},
 	})
 }

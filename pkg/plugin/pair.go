@@ -102,12 +102,21 @@ func shownPairs(pairs []pair, threshold float64) []pair {
 	return slices.DeleteFunc(pairs, func(p pair) bool { return !p.differs(threshold) })
 }
 
-// rank puts what differs most first; among equals what is a sign of trouble, then as the catalog has it.
+// rank puts signs of trouble first, since one dropped connection says more than a megabyte of traffic; in each half what
+// differs most comes first, and among equals the worse sign.
 func rank(pairs []pair) {
 	slices.SortStableFunc(pairs, func(x, y pair) int {
+		switch xTrouble, yTrouble := x.trouble(), y.trouble(); {
+		case xTrouble && !yTrouble:
+			return -1
+		case yTrouble && !xTrouble:
+			return 1
+		}
 		return cmp.Or(cmp.Compare(y.weight(), x.weight()), cmp.Compare(y.metric.Signal, x.metric.Signal))
 	})
 }
+
+func (p *pair) trouble() bool { return p.metric.Signal >= metrics.Error }
 
 // title is the series' name, which says when its values are rates.
 func (p *pair) title() string {

@@ -46,10 +46,14 @@ func TestPairDiffers(t *testing.T) {
 }
 
 func TestRank(t *testing.T) {
-	traffic, drop := &metrics.Metric{Signal: metrics.Traffic}, &metrics.Metric{Signal: metrics.Drop}
+	traffic, info := &metrics.Metric{Signal: metrics.Traffic}, &metrics.Metric{Signal: metrics.Info}
+	failing, drop := &metrics.Metric{Signal: metrics.Error}, &metrics.Metric{Signal: metrics.Drop}
 	pairs := []pair{
+		{name: "tie, info", metric: info, a: is(0), b: is(1)},
 		{name: "tie, traffic", metric: traffic, a: is(0), b: is(1)},
-		{name: "tie, drop", metric: drop, a: is(0), b: is(1)},
+		{name: "an error", metric: failing, a: is(0), b: is(1)},
+		{name: "a drop", metric: drop, a: is(0), b: is(1)},
+		{name: "two errors", metric: failing, a: is(0), b: is(2)},
 		{name: "twice as much of a lot", metric: traffic, a: is(20000), b: is(10000)},
 		{name: "a hundred times", metric: traffic, a: is(10), b: is(1000)},
 		{name: "out of nothing", metric: traffic, a: is(0), b: is(1000)},
@@ -61,7 +65,10 @@ func TestRank(t *testing.T) {
 	for _, p := range pairs {
 		got = append(got, p.name)
 	}
-	want := []string{"a sign", "out of nothing", "a hundred times", "on one side", "tie, drop", "tie, traffic", "twice as much of a lot"}
+	want := []string{
+		"two errors", "a drop", "an error",
+		"a sign", "out of nothing", "a hundred times", "on one side", "tie, traffic", "tie, info", "twice as much of a lot",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}

@@ -27,6 +27,7 @@ walk, when nodes or all pods are asked for.`,
 		Example: `  kubectl cosanet raw -n shop
   kubectl cosanet raw --node node-1 | promtool check metrics
   kubectl cosanet raw web-0 | grep -E '(Drops|Overflows)'`,
+		ValidArgsFunction: f.complete(podNames, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := r.source.namespace(f)
 			if err != nil {

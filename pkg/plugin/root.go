@@ -79,6 +79,9 @@ For diff: 0 both sides are the same, 1 they differ, 2 an error.`,
 	}
 	addConnectionFlags(root, f.flags)
 	root.AddCommand(newTop(f), newDiff(f), newRaw(f), newSnapshot(f), newCleanup(f), newVersion(f))
+	for _, cmd := range root.Commands() {
+		completeFlags(f, cmd)
+	}
 	return root
 }
 

@@ -38,6 +38,7 @@ the names of pods, namespaces and nodes in it, and no addresses.`,
   kubectl cosanet top --from before.prom
   kubectl cosanet diff 'before.prom#shop/web-0' web-0 -n shop
   kubectl cosanet snapshot -A -o - | kubectl cosanet top --from -`,
+		ValidArgsFunction: f.complete(podNames, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := s.source.namespace(f)
 			if err != nil {

@@ -46,7 +46,7 @@ func (s *source) validate(sel *Selection) error {
 // observe gets the fleet. What a file holds beyond the metrics that were asked for is left out.
 func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask) (*Fleet, error) {
 	if s.from != "" {
-		fleet, err := readFleet(s.from, f.streams.In)
+		fleet, err := readFleet(ctx, s.from, f.streams.In)
 		if err != nil {
 			return nil, err
 		}

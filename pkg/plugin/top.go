@@ -44,6 +44,7 @@ Columns:
   kubectl cosanet top -A --sort-by retr%
   kubectl cosanet top web-0 web-1 --interval 5s -o wide
   kubectl cosanet top --node node-1 --columns IN,OUT,TcpExt_TCPBacklogDrop`,
+		ValidArgsFunction: f.complete(podNames, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := t.source.namespace(f)
 			if err != nil {
