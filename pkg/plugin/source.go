@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -59,6 +60,9 @@ func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask
 		return nil, err
 	}
 	fleet, err := s.collection.Observe(ctx, client, sel, ask)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, advise(err, "no API server answers there: see kubectl config get-contexts and kubectl cluster-info")
+	}
 	if err != nil {
 		return nil, err
 	}
