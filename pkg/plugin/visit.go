@@ -44,6 +44,7 @@ func (v *visit) observe(ctx context.Context) Observation {
 	return Observation{Node: v.order.node, Snapshots: snapshots}
 }
 
+// run does not name the pod in its errors: it is deleted when they are read, and nodes with one trouble can be told as one.
 func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	v.say("checking the node")
 	if err := preflight(ctx, v.client, v.order.node); err != nil {
@@ -58,12 +59,12 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 		return nil, err
 	}
 	if err := v.start(ctx); err != nil {
-		return nil, fmt.Errorf("collector pod %s: %w", v.ref(), err)
+		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}
 	v.say("counting")
 	snapshots, err := v.stream(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("collector pod %s: %w", v.ref(), err)
+		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}
 	return snapshots, nil
 }
