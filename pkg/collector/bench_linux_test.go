@@ -46,21 +46,29 @@ func BenchmarkWalkSockets(b *testing.B) {
 func BenchmarkOpenReadClose(b *testing.B) {
 	needsRoot(b)
 	pods := startSleepers(b, benchmarkPods)
-	buf := make([]byte, 64<<10)
+	pids := make([]int, len(pods))
+	for i, p := range pods {
+		pids[i] = p.pid
+	}
 	for b.Loop() {
-		for _, p := range pods {
-			for _, name := range []string{"snmp", "snmp6", "netstat"} {
-				f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", p.pid, name))
-				if err != nil {
-					b.Fatal(err)
-				}
-				for {
-					if n, _ := f.Read(buf); n == 0 {
-						break
-					}
-				}
-				f.Close()
+		openReadClose(b, pids)
+	}
+}
+
+func openReadClose(b *testing.B, pids []int) {
+	buf := make([]byte, 64<<10)
+	for _, pid := range pids {
+		for _, name := range []string{"snmp", "snmp6", "netstat"} {
+			f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", pid, name))
+			if err != nil {
+				b.Fatal(err)
 			}
+			for {
+				if n, _ := f.Read(buf); n == 0 {
+					break
+				}
+			}
+			f.Close()
 		}
 	}
 }

@@ -217,18 +217,7 @@ func (w *walk) info(s *metrics.Sandbox) []metrics.Sample {
 	if m == nil {
 		return nil
 	}
-	inode := ""
-	if s.Inode != 0 {
-		inode = strconv.FormatUint(s.Inode, 10)
-	}
-	return []metrics.Sample{{Metric: m, Value: 1, Labels: []metrics.Label{
-		{Name: "cosanet_pod_uid", Value: s.UID},
-		{Name: "cosanet_netns_inode", Value: inode},
-		{Name: "cosanet_runtime_handler", Value: s.Handler},
-		{Name: "cosanet_host_network", Value: strconv.FormatBool(s.HostNetwork)},
-		{Name: "cosanet_shared_with", Value: s.SharedWith},
-		{Name: "supported", Value: strconv.FormatBool(!s.Unsupported)},
-	}}}
+	return []metrics.Sample{{Metric: m, Value: 1, Labels: s.InfoLabels()}}
 }
 
 // self is what the collector says of the walk.

@@ -95,8 +95,8 @@ const intro = `<!-- Generated from pkg/metrics by "go test ./pkg/metrics -run Te
 
 # Metrics
 
-Every metric that kubectl-cosanet knows, %d families, in the order in which they are printed. ` + "`kubectl cosanet explain METRIC`" + ` says
-the same about one. A field that a newer kernel has and this list has not is printed all the same, untyped.
+Every metric that kubectl-cosanet knows, %d families, in the order in which they are printed. A field that a newer
+kernel has and this list has not is printed all the same, untyped.
 
 ## Reading the tables
 

@@ -100,10 +100,10 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"unknown pod", []string{"top", "-n", namespace, "nosuch"}, 1, []string{"nosuch", "not found", namespace}},
 		{"unknown node", []string{"top", "--node", "nosuch"}, 1, []string{"nosuch", "not found"}},
-		{"pending pod", []string{"top", "-n", namespace, "stuck"}, 1, []string{"stuck", "Pending"}},
+		{"pending pod", []string{"top", "-n", namespace, "stuck"}, 1, []string{"stuck", "on no node yet", "describe pod"}},
 		{"Windows node", []string{"top", "--node", "windows-1"}, 1, []string{"windows-1", "Windows"}},
 		{"virtual node", []string{"top", "--node", "fargate-1"}, 1, []string{"fargate-1"}},
-		{"silent node", []string{"top", "--node", "silent-1"}, 1, []string{"silent-1", "not ready"}},
+		{"silent node", []string{"top", "--node", "silent-1"}, 1, []string{"silent-1", "NotReady"}},
 		{"no rights", []string{"top", "-n", namespace, "quiet-1", "--as", "nobody"}, 1, []string{"nobody", "forbidden", "pods"}},
 		{"pod security", []string{"top", "-n", namespace, "quiet-1", "--collector-namespace", "e2e-strict"}, 1,
 			[]string{"e2e-strict", "PodSecurity", "pod-security.kubernetes.io/enforce=privileged"}},

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# What cosanet costs, against what anybody could do without it, side by side in one run on the embedded cluster:
+# a walk over 150 real pods of a node against opening, reading and closing the same files; and a first table against
+# creating a bare pod and reading its log. Prints ratios; `make bench` builds what this needs.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+pods=150
+eval "$(bin/cluster env)"
+export PATH=$PWD/bin:$PATH
+finish() { kubectl delete namespace bench --ignore-not-found --wait=false; }
+trap finish EXIT
+
+echo "# $pods pods on node-1"
+kubectl apply -f - <<YAML
+apiVersion: v1
+kind: Namespace
+metadata: {name: bench}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: many, namespace: bench}
+spec:
+  replicas: $pods
+  selector: {matchLabels: {app: many}}
+  template:
+    metadata: {labels: {app: many}}
+    spec:
+      nodeSelector: {kubernetes.io/hostname: node-1}
+      terminationGracePeriodSeconds: 0
+      containers: [{name: c, image: "cosanet-demo:dev", imagePullPolicy: Never, args: [idle]}]
+YAML
+kubectl -n bench rollout status deployment/many --timeout=300s
+
+echo "# On the node: the whole walk (discovery, reading, parsing, encoding) / open-read-close of snmp, snmp6 and netstat of the same pods"
+go test -c -o bin/collector.test ./pkg/collector
+bin/cluster exec node-1 -- env COSANET_BENCH_PODS=$pods "$PWD/bin/collector.test" -test.run '^$' -test.bench '^BenchmarkNode' -test.benchtime 20x
+
+echo "# From the workstation: kubectl cosanet top --interval 0 / kubectl run, wait and logs, on the same node"
+go test -run '^$' -bench BenchmarkFirstTable -benchtime 7x -timeout 20m ./test/e2e
