@@ -85,7 +85,7 @@ test-unit: ## What runs anywhere; a test that needs root or Linux says why it sk
 test-root: ## The same with real network namespaces and a real containerd, as root: nothing is skipped
 	CI=true go test $(PACKAGES)
 	CI=true go -C tools test ./...
-	CI=true go -C test/cluster test .
+	CI=true go -C test/cluster test -timeout 40m .
 
 .PHONY: test-e2e
 test-e2e: build image demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
@@ -95,8 +95,7 @@ test-e2e: build image demo-image cluster-up ## Real kubectl, real nodes, real po
 .PHONY: bench
 bench: build image demo-image cluster-up ## Collecting against bare reads, and a first table against a bare pod, as ratios (root)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
-	go test -run '^$$' -bench 'Walk|OpenReadClose' ./pkg/collector
-	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./test/e2e
+	test/bench/run.sh
 
 ##@ Check
 
