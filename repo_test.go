@@ -138,7 +138,9 @@ func TestCommandsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	help, err := exec.Command("go", "run", "./cmd/kubectl-cosanet", "--help").CombinedOutput()
+	plugin := exec.Command("go", "run", "./cmd/kubectl-cosanet", "--help")
+	plugin.Env = append(os.Environ(), "CGO_ENABLED=0")
+	help, err := plugin.CombinedOutput()
 	if err != nil {
 		t.Fatalf("kubectl-cosanet --help: %v\n%s", err, help)
 	}
