@@ -3,6 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # the go tool uses all cores as it is, and some targets rest on those before them
 
 # The plugin, the collector and the collector's image are one version: the last tag and the commits since, or, where git
 # knows no tag, a development version. Characters that no image tag may have become dots.
@@ -74,7 +75,8 @@ cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
 ##@ Test
 
 .PHONY: test
-test: deps-test test-root test-e2e ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+test: deps cluster-up test-root test-e2e ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+	@echo 'all levels passed; the cluster is still up: make cluster-down takes it down'
 
 .PHONY: test-unit
 test-unit: ## What runs anywhere; a test that needs root or Linux says why it skips
