@@ -23,9 +23,12 @@ func Write(w io.Writer, snapshots ...*Snapshot) error {
 func Append(dst []byte, snapshots ...*Snapshot) []byte {
 	records := recordsOf(snapshots)
 	identity := make([][]byte, len(records))
+	size := 0
 	for i, r := range records {
 		identity[i] = appendIdentity(nil, &r.Sandbox)
+		size += len(r.Samples) * (len(identity[i]) + nameAndValue)
 	}
+	dst = slices.Grow(dst, size) // 20 MB for a full node: to let it grow would copy that several times
 	var family string
 	for _, at := range arrange(records) {
 		s := &records[at.record].Samples[at.sample]
@@ -41,6 +44,9 @@ func Append(dst []byte, snapshots ...*Snapshot) []byte {
 	}
 	return dst
 }
+
+// nameAndValue is about what a series takes beside its identity: its name, braces, further labels and value.
+const nameAndValue = 70
 
 func recordsOf(snapshots []*Snapshot) []*Record {
 	var records []*Record
@@ -78,7 +84,9 @@ func arrange(records []*Record) []position {
 	}
 	name := func(p position) string { return records[p.record].Samples[p.sample].Metric.Name }
 	for b := range unknown + 1 {
-		// Several names share a bucket only for unknown fields and for numbered ICMP types.
+		if b < unknown && !strings.HasSuffix(catalog[b].Name, "*") {
+			continue // several names share a bucket only for numbered ICMP types, and for unknown fields
+		}
 		bucket := positions[bounds[b]:bounds[b+1]]
 		byName := func(x, y position) int { return strings.Compare(name(x), name(y)) }
 		if !slices.IsSortedFunc(bucket, byName) {
