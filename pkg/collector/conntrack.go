@@ -19,7 +19,7 @@ import (
 const conntrackMax = "/proc/sys/net/netfilter/nf_conntrack_max"
 
 // readConntrack reads the connection tracking table's statistics: from /proc/<pid>/net/stat/nf_conntrack, which needs no
-// right but exists only with CONFIG_NF_CONNTRACK_PROCFS (default n since Linux 4.9, and off in Ubuntu's kernels), else by
+// right but exists only with CONFIG_NF_CONNTRACK_PROCFS (default n since Linux 6.0, and off in Ubuntu's kernels), else by
 // ctnetlink in the namespace. Of the host also the limit.
 func (r *reader) readConntrack(host bool) func(process, []metrics.Sample) ([]metrics.Sample, error) {
 	table := r.file("net/stat/nf_conntrack", r.conntrack.parse)

@@ -79,9 +79,9 @@ func TestPipeIntoHead(t *testing.T) {
 	c.wantNothingLeft(t)
 }
 
-// What cannot work is refused in words: the object, the reason, the next step. Nothing is left.
-func TestRefusals(t *testing.T) {
-	c := need(t)
+// addRefused makes what testdata/refused.yaml declares, and takes it away after the test.
+func (c *cluster) addRefused(t *testing.T) {
+	t.Helper()
 	c.must(t, "apply", "-f", "testdata/refused.yaml")
 	t.Cleanup(func() { c.must(t, "delete", "-f", "testdata/refused.yaml", "--wait=false") })
 	for node, system := range map[string]string{"windows-1": "windows", "fargate-1": "linux", "silent-1": "linux"} {
@@ -92,6 +92,27 @@ func TestRefusals(t *testing.T) {
 		c.must(t, "patch", "node", node, "--subresource=status", "--type=merge", "-p",
 			`{"status":{"nodeInfo":{"operatingSystem":"`+system+`"},"conditions":[{"type":"Ready","status":"`+ready+`","reason":"Test","message":"kubelet stopped posting node status"}]}}`)
 	}
+}
+
+// A node that cannot be asked costs its own rows and nobody else's; the exit code says that something is missing.
+func TestOneNodeOfTwoFails(t *testing.T) {
+	c := need(t)
+	c.addRefused(t)
+	r := c.cosanet(t, 1, "top", "-A", "--node", "node-1", "--node", "silent-1")
+	table := rows(t, r.stdout)
+	if table["quiet-1"] == nil || table["node/node-1"] == nil || table["quiet-2"] != nil {
+		t.Errorf("the rows of node-1 alone should be there:\n%s", r.stdout)
+	}
+	if !strings.Contains(r.stderr, "silent-1") || !strings.Contains(r.stderr, "NotReady") {
+		t.Errorf("why silent-1 is missing should be said: %s", r.stderr)
+	}
+	c.wantNothingLeft(t)
+}
+
+// What cannot work is refused in words: the object, the reason, the next step. Nothing is left.
+func TestRefusals(t *testing.T) {
+	c := need(t)
+	c.addRefused(t)
 	tests := []struct {
 		name string
 		args []string
