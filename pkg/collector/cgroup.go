@@ -28,6 +28,9 @@ func parseCgroup(file []byte) membership {
 		if found := parseCgroupPath(string(path)); found.says(m) {
 			m = found
 		}
+		if m.pod != "" && m.container != "" {
+			break // on a v1 node the other hierarchies say the same, ten times over
+		}
 	}
 	return m
 }
