@@ -51,14 +51,20 @@ func BenchmarkOpenReadClose(b *testing.B) {
 		pids[i] = p.pid
 	}
 	for b.Loop() {
-		openReadClose(b, pids)
+		openReadClose(b, pids, threeFiles)
 	}
 }
 
-func openReadClose(b *testing.B, pids []int) {
+// The files of a namespace that a walk of everything opens, and the three of them that hold nine tenths of the counters.
+var (
+	threeFiles = []string{"snmp", "snmp6", "netstat"}
+	sameFiles  = append([]string{"sockstat", "sockstat6", "dev", "stat/nf_conntrack"}, threeFiles...)
+)
+
+func openReadClose(b *testing.B, pids []int, names []string) {
 	buf := make([]byte, 64<<10)
 	for _, pid := range pids {
-		for _, name := range []string{"snmp", "snmp6", "netstat"} {
+		for _, name := range names {
 			f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", pid, name))
 			if err != nil {
 				b.Fatal(err)
