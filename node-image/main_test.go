@@ -165,7 +165,7 @@ func TestSilentAboutTheRuntime(t *testing.T) {
 		}
 	}()
 	stdout, stderr, code := run("--cri-socket", socket)
-	if code != 0 || stderr != "" || !strings.Contains(stdout, `source="cri"} 0`) {
+	if code != 0 || stderr != "" || !strings.Contains(stdout, `source="cri",reason="listing sandboxes of `) {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
 }

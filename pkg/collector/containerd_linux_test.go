@@ -231,7 +231,7 @@ func TestContainerd(t *testing.T) {
 	c.CRISocket = runtime.socket
 	s := Walk(context.Background(), c)
 	self := &s.Records[len(s.Records)-1]
-	wantValue(t, self, 1, "cosanet_discovery_success", "cri")
+	wantValue(t, self, 1, "cosanet_discovery_success", "cri", "")
 	wantValue(t, self, 2, "cosanet_walk_sandboxes", "read")
 	wantValue(t, self, 1, "cosanet_walk_sandboxes", "unsupported")
 	wantValue(t, self, 0, "cosanet_walk_sandboxes", "failed")
@@ -287,7 +287,11 @@ func TestContainerd(t *testing.T) {
 	}
 
 	// A pause process that has died leaves the runtime with a pid that may be anybody's.
-	for _, pid := range scanProcesses().byContainer[webID] {
+	processes, err := scanProcesses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range processes.byContainer[webID] {
 		syscall.Kill(pid, syscall.SIGKILL)
 		waitDead(t, pid)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"slices"
@@ -61,7 +62,11 @@ func socketPaths(override string) []string {
 func listSandboxes(ctx context.Context, override string) (items []*cri.PodSandbox, socket string, err error) {
 	err = errors.New("no container runtime socket found")
 	for _, path := range socketPaths(override) {
-		if info, statErr := os.Stat(path); statErr != nil || info.Mode()&os.ModeSocket == 0 {
+		info, statErr := os.Stat(path)
+		if errors.Is(statErr, fs.ErrPermission) && socket == "" {
+			err = statErr
+		}
+		if statErr != nil || info.Mode()&os.ModeSocket == 0 {
 			continue
 		}
 		found, listErr := listSocket(ctx, path)

@@ -63,30 +63,50 @@ func answer(items ...*cri.PodSandbox) func(context.Context) (*cri.ListPodSandbox
 	}
 }
 
+// discoveryReasons are why ways of finding sandboxes failed, by the way.
+func discoveryReasons(self *metrics.Record) map[string]string {
+	reasons := map[string]string{}
+	for _, s := range self.Samples {
+		if s.Metric.Name == "cosanet_discovery_success" && s.Value == 0 {
+			reasons[s.Labels[0].Value] = s.Labels[1].Value
+		}
+	}
+	return reasons
+}
+
 // TestFaultyList wants the node and its pods shown, and cosanet_discovery_success 0, whatever the runtime does.
 func TestFaultyList(t *testing.T) {
 	needsRoot(t)
 	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
-	for name, list := range map[string]func(context.Context) (*cri.ListPodSandboxResponse, error){
-		"an error": func(context.Context) (*cri.ListPodSandboxResponse, error) {
+	tests := []struct {
+		name   string
+		list   func(context.Context) (*cri.ListPodSandboxResponse, error)
+		reason string // part of what the walk says
+	}{
+		{"an error", func(context.Context) (*cri.ListPodSandboxResponse, error) {
 			return nil, status.Error(codes.Unimplemented, "CRI plugin disabled")
-		},
-		"no answer": func(ctx context.Context) (*cri.ListPodSandboxResponse, error) {
+		}, "CRI plugin disabled"},
+		{"no answer", func(ctx context.Context) (*cri.ListPodSandboxResponse, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
-		},
-		"a huge answer": func(context.Context) (*cri.ListPodSandboxResponse, error) {
+		}, "DeadlineExceeded"},
+		{"a huge answer", func(context.Context) (*cri.ListPodSandboxResponse, error) {
 			huge := sandbox(cid, "a", "b", uid)
 			huge.Labels = map[string]string{"x": strings.Repeat("x", maxCRIBytes)}
 			return &cri.ListPodSandboxResponse{Items: []*cri.PodSandbox{huge}}, nil
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
+		}, "larger than max"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
 			c := noRuntime(t)
-			c.CRISocket = (&faultyRuntime{list: list}).serve(t)
+			c.CRISocket = (&faultyRuntime{list: test.list}).serve(t)
 			s := walkWithin(t, c)
-			wantValue(t, &s.Records[len(s.Records)-1], 0, "cosanet_discovery_success", "cri")
-			wantValue(t, &s.Records[len(s.Records)-1], 1, "cosanet_discovery_success", "cgroup")
+			self := &s.Records[len(s.Records)-1]
+			wantValue(t, self, 1, "cosanet_discovery_success", "cgroup", "")
+			reasons := discoveryReasons(self)
+			if !strings.Contains(reasons["cri"], test.reason) {
+				t.Errorf("the runtime failed because %q, want %q", reasons["cri"], test.reason)
+			}
 			wantValue(t, &s.Records[0], 1, "cosanet_read_success", "snmp")
 			wantValue(t, recordOf(t, s, pod.uid), 1, "cosanet_read_success", "snmp")
 		})
@@ -219,8 +239,8 @@ func TestOddSandboxes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
-	if d.filtered != 1 || !d.cri {
-		t.Errorf("filtered %d, cri %v; want 1, true", d.filtered, d.cri)
+	if d.filtered != 1 || d.cri != nil {
+		t.Errorf("filtered %d, cri %v; want 1 and no error", d.filtered, d.cri)
 	}
 }
 

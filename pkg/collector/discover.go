@@ -5,6 +5,7 @@ package collector
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
@@ -30,12 +30,15 @@ func (t *target) owns(m membership) bool {
 	return t.id != "" && m.container == t.id || t.UID != "" && m.pod == t.UID
 }
 
+// errNoCgroup says that no process seen from here is in the cgroup of a pod: without hostPID, none would be.
+var errNoCgroup = errors.New("no process is in the cgroup of a pod")
+
 // discovery is what is known of a node before anything is read.
 type discovery struct {
 	targets  []target // by namespace, pod, UID and id
 	filtered int      // sandboxes that the pod filter left out
-	cri      bool     // the runtime answered
-	cgroup   bool     // some process has a pod's or a container's cgroup, or there is none that could
+	cri      error    // why the runtime's list could not be had; nil: it answered
+	cgroup   error    // why the processes told of no pod; nil: some did, or the node has none
 }
 
 // discover finds the sandboxes of the node: the runtime's list gives the names, in one call, and the cgroups of all
@@ -45,18 +48,17 @@ func discover(ctx context.Context, c *Config) discovery {
 	var d discovery
 	var items []*cri.PodSandbox
 	var socket string
-	var g errgroup.Group
-	g.Go(func() (err error) {
-		items, socket, err = listSandboxes(ctx, c.CRISocket)
-		d.cri = err == nil
-		return nil
-	})
-	processes := scanProcesses()
-	g.Wait()
+	var wg sync.WaitGroup
+	wg.Go(func() { items, socket, d.cri = listSandboxes(ctx, c.CRISocket) })
+	processes, err := scanProcesses()
+	wg.Wait()
 
-	nothing := d.cri && len(items) == 0 // an empty node is no failure to find its pods
-	d.cgroup = len(processes.byContainer)+len(processes.byPod) > 0 || nothing
-	if d.cri {
+	d.cgroup = err
+	empty := d.cri == nil && len(items) == 0 // an empty node is no failure to find its pods
+	if err == nil && len(processes.byContainer)+len(processes.byPod) == 0 && !empty {
+		d.cgroup = errNoCgroup
+	}
+	if d.cri == nil {
 		d.targets = named(items, c)
 	} else {
 		d.targets = unnamed(processes, c)
@@ -142,13 +144,13 @@ type processes struct {
 }
 
 // scanProcesses reads /proc/<pid>/cgroup of every process.
-func scanProcesses() processes {
+func scanProcesses() (processes, error) {
 	found := processes{map[string][]int{}, map[string][]int{}}
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return found
+		return found, err
 	}
-	names, _ := proc.Readdirnames(-1)
+	names, err := proc.Readdirnames(-1)
 	proc.Close()
 	var mu sync.Mutex
 	inParallel(len(names), func() func(i int) {
@@ -172,7 +174,7 @@ func scanProcesses() processes {
 			}
 		}
 	})
-	return found
+	return found, err
 }
 
 // membershipOf reads the cgroup of a process by its pid. A process that has gone belongs nowhere.

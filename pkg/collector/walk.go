@@ -226,8 +226,8 @@ func (w *walk) self(d discovery, results map[string]int, begin time.Time) metric
 	label := func(name, value string) metrics.Label { return metrics.Label{Name: name, Value: value} }
 	var s []metrics.Sample
 	s = r.append(s, "cosanet_build_info", 1, label("version", w.config.Version), label("revision", w.config.Revision), label("goversion", runtime.Version()))
-	s = r.append(s, "cosanet_discovery_success", boolean(d.cri), label("source", "cri"))
-	s = r.append(s, "cosanet_discovery_success", boolean(d.cgroup), label("source", "cgroup"))
+	s = r.append(s, "cosanet_discovery_success", boolean(d.cri == nil), label("source", "cri"), label("reason", reason(d.cri)))
+	s = r.append(s, "cosanet_discovery_success", boolean(d.cgroup == nil), label("source", "cgroup"), label("reason", reason(d.cgroup)))
 	s = r.append(s, "cosanet_walk_timestamp_seconds", float64(begin.UnixMilli())/1000)
 	s = r.append(s, "cosanet_walk_duration_seconds", time.Since(begin).Seconds())
 	for _, result := range []string{"read", "failed", "gone", "shared", "unsupported", "filtered"} {
@@ -235,6 +235,14 @@ func (w *walk) self(d discovery, results map[string]int, begin time.Time) metric
 	}
 	s = r.append(s, "cosanet_dropped_series", float64(w.dropped.Load()), label("reason", "interfaces"))
 	return metrics.Record{Sandbox: metrics.Sandbox{Node: w.config.Node}, Samples: s}
+}
+
+// reason is the text of an error as a label; empty where there is none.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // netnsNames returns the names that CNI plugins and runtimes gave to namespaces: the files below the node's /run/netns,

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -16,6 +17,7 @@ type Collection struct {
 	Image       string        // of the collector
 	PullPolicy  string        // Always, IfNotPresent or Never
 	PullSecrets []string      // in the namespace of the collector pods
+	CRISocket   string        // of the nodes' container runtime, in place of the known ones
 	Namespace   string        // of the collector pods; empty: cosanet where there is one, else default
 	Timeout     time.Duration // for one node's answer, beside the time between its samples
 	Concurrency int           // nodes asked at the same time
@@ -45,6 +47,7 @@ func (c *Collection) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Image, "image", c.Image, "image of the collector pods")
 	flags.StringVar(&c.PullPolicy, "image-pull-policy", c.PullPolicy, "when the nodes pull the image: Always, IfNotPresent or Never")
 	flags.StringSliceVar(&c.PullSecrets, "image-pull-secret", nil, "secret to pull the image with, in the namespace of the collector pods; may be repeated")
+	flags.StringVar(&c.CRISocket, "cri-socket", "", "socket of the nodes' container runtime, where it is not one of the usual (default: found)")
 	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods (default: cosanet where there is one, else default)")
 	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "how long a node may take to answer, beside the time between its samples")
 	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "how many nodes are asked at the same time")
@@ -64,6 +67,9 @@ func (c *Collection) Validate() error {
 		if problems := validation.IsDNS1123Label(c.Namespace); len(problems) > 0 {
 			return usageError(fmt.Errorf("invalid --collector-namespace %q: %s", c.Namespace, problems[0]))
 		}
+	}
+	if c.CRISocket != "" && !path.IsAbs(c.CRISocket) {
+		return usageError(fmt.Errorf("--cri-socket %q: give the absolute path that it has on the nodes", c.CRISocket))
 	}
 	if c.Timeout <= 0 {
 		return usageError(fmt.Errorf("--timeout must be more than 0, not %s", c.Timeout))

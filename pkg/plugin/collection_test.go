@@ -15,11 +15,12 @@ func TestCollectionFlags(t *testing.T) {
 	}{
 		{"none", nil, ""},
 		{"all", []string{"--profile", "netadmin", "--image", "x", "--image-pull-policy", "Never", "--image-pull-secret", "a,b", "--image-pull-secret", "c",
-			"--collector-namespace", "here", "--timeout", "5s", "--max-concurrent-nodes", "1"}, ""},
+			"--collector-namespace", "here", "--cri-socket", "/run/x.sock", "--timeout", "5s", "--max-concurrent-nodes", "1"}, ""},
 		{"profile", []string{"--profile", "root"}, `invalid argument "root" for "--profile" flag: use privileged, netadmin or restricted`},
 		{"pull policy", []string{"--image-pull-policy", "never"}, `unknown --image-pull-policy "never": use Always, IfNotPresent or Never`},
 		{"no image", []string{"--image", ""}, "no collector image: this build has none of its own, give one with --image"},
 		{"namespace", []string{"--collector-namespace", "a/b"}, `invalid --collector-namespace "a/b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
+		{"socket", []string{"--cri-socket", "x.sock"}, `--cri-socket "x.sock": give the absolute path that it has on the nodes`},
 		{"timeout", []string{"--timeout", "-1s"}, "--timeout must be more than 0, not -1s"},
 		{"concurrency", []string{"--max-concurrent-nodes", "0"}, "--max-concurrent-nodes must be at least 1, not 0"},
 	} {

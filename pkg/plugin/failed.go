@@ -60,6 +60,33 @@ func failures(rows []*row) []string {
 	return lines
 }
 
+// undiscovered says of which nodes the collector found no pods, because neither the container runtime nor the cgroups of
+// the processes told it of any: their pods are missing and not quiet.
+func (f *Fleet) undiscovered() []string {
+	var lines []string
+	for _, o := range f.Observations {
+		if len(o.Snapshots) == 0 {
+			continue
+		}
+		var reasons []string
+		found := false
+		for _, r := range o.Snapshots[len(o.Snapshots)-1].Records {
+			for _, s := range r.Samples {
+				if s.Metric.Name != "cosanet_discovery_success" || len(s.Labels) < 2 {
+					continue
+				}
+				found = found || s.Value == 1
+				reasons = append(reasons, s.Labels[0].Value+": "+s.Labels[1].Value)
+			}
+		}
+		if len(reasons) > 0 && !found {
+			lines = append(lines, "node "+o.Node+": no pod could be found, only the node itself is shown ("+strings.Join(reasons, "; ")+
+				"); name the runtime's socket with --cri-socket")
+		}
+	}
+	return lines
+}
+
 // enumerate lists names, and counts those beyond the first few.
 func enumerate(names []string) string {
 	const most = 4

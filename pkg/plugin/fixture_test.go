@@ -106,7 +106,7 @@ func record(t testing.TB, node string, members []member, samples int) []*metrics
 		at := began.Add(time.Duration(i) * time.Second)
 		s := &metrics.Snapshot{Time: at, Records: []metrics.Record{{Sandbox: metrics.Sandbox{Node: node}, Samples: []metrics.Sample{
 			{Metric: known(t, "cosanet_walk_timestamp_seconds"), Value: float64(at.UnixMilli()) / 1e3},
-			{Metric: known(t, "cosanet_discovery_success"), Labels: []metrics.Label{{Name: "source", Value: "cri"}}, Value: 1},
+			{Metric: known(t, "cosanet_discovery_success"), Labels: []metrics.Label{{Name: "source", Value: "cri"}, {Name: "reason"}}, Value: 1},
 		}}}}
 		for _, m := range members {
 			m.box.Node = node

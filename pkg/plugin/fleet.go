@@ -99,6 +99,7 @@ func (c *Collection) order(namespace, node string, ask Ask) *order {
 		image:     c.Image,
 		pull:      corev1.PullPolicy(c.PullPolicy),
 		secrets:   c.PullSecrets,
+		criSocket: c.CRISocket,
 		version:   c.version,
 		timeout:   c.Timeout + time.Duration(max(1, ask.Samples)-1)*ask.Interval,
 		ask:       ask,

@@ -64,6 +64,7 @@ type order struct {
 	image     string
 	pull      corev1.PullPolicy
 	secrets   []string
+	criSocket string // empty: the collector looks for it
 	version   string
 	timeout   time.Duration // of the whole answer
 	ask       Ask
@@ -138,6 +139,9 @@ func (o *order) args() []string {
 		"--interval", o.ask.Interval.String(),
 		"--deadline", o.timeout.String(),
 		"--metrics", o.ask.Metrics.String(),
+	}
+	if o.criSocket != "" {
+		args = append(args, "--cri-socket", o.criSocket)
 	}
 	if o.ask.Sockets {
 		args = append(args, "--collector.sockproto.enabled")

@@ -55,7 +55,7 @@ func TestPodGolden(t *testing.T) {
 
 func TestPodOfFlags(t *testing.T) {
 	o := testOrder(Privileged)
-	o.pull, o.secrets = corev1.PullNever, []string{"a", "b"}
+	o.pull, o.secrets, o.criSocket = corev1.PullNever, []string{"a", "b"}, "/run/x.sock"
 	o.ask = Ask{Metrics: metrics.All, Sockets: true}
 	pod := o.pod()
 	if diff := cmp.Diff([]corev1.LocalObjectReference{{Name: "a"}, {Name: "b"}}, pod.Spec.ImagePullSecrets); diff != "" {
@@ -65,7 +65,7 @@ func TestPodOfFlags(t *testing.T) {
 		t.Errorf("pull policy %s, want Never", got)
 	}
 	wantArgs := []string{"--once", "--run", "k3f6w2", "--encoding", "gzip", "--samples", "1", "--interval", "0s",
-		"--deadline", "1m1s", "--metrics", "all", "--collector.sockproto.enabled"}
+		"--deadline", "1m1s", "--metrics", "all", "--cri-socket", "/run/x.sock", "--collector.sockproto.enabled"}
 	if diff := cmp.Diff(wantArgs, pod.Spec.Containers[0].Args); diff != "" {
 		t.Errorf("args (-want +got):\n%s", diff)
 	}

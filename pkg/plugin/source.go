@@ -46,6 +46,17 @@ func (s *source) validate(sel *Selection) error {
 
 // observe gets the fleet. What a file holds beyond the metrics that were asked for is left out.
 func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask) (*Fleet, error) {
+	fleet, err := s.fleet(ctx, f, sel, ask)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range fleet.undiscovered() {
+		fmt.Fprintln(f.streams.ErrOut, line)
+	}
+	return fleet, nil
+}
+
+func (s *source) fleet(ctx context.Context, f *factory, sel Selection, ask Ask) (*Fleet, error) {
 	if s.from != "" {
 		fleet, err := readFleet(ctx, s.from, f.streams.In)
 		if err != nil {

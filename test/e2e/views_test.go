@@ -137,6 +137,20 @@ func TestDiffExitCodes(t *testing.T) {
 	c.wantNothingLeft(t)
 }
 
+// Without the runtime, pods are found by the cgroups of their processes and named by what the API server says.
+func TestWithoutTheRuntime(t *testing.T) {
+	c := need(t)
+	r := c.cosanet(t, 0, "top", "-n", namespace, "--cri-socket", "/nosuch.sock")
+	with := slices.Sorted(maps.Keys(rows(t, c.cosanet(t, 0, "top", "-n", namespace).stdout)))
+	table := rows(t, r.stdout)
+	if got := slices.Sorted(maps.Keys(table)); !slices.Equal(got, with) {
+		t.Errorf("rows of %v, with the runtime of %v", got, with)
+	}
+	if !strings.HasSuffix(table["full-queue"]["LISTENDROP/s"], "!!") || table["host"]["IN/s"] != "host" {
+		t.Errorf("full-queue %v, host %v", table["full-queue"], table["host"])
+	}
+}
+
 // What was saved shows the same as what is live: every view reads it, without a cluster.
 func TestSnapshotAndFrom(t *testing.T) {
 	c := need(t)
