@@ -83,7 +83,7 @@ func TestPipeIntoHead(t *testing.T) {
 func (c *cluster) addRefused(t *testing.T) {
 	t.Helper()
 	c.must(t, "apply", "-f", "testdata/refused.yaml")
-	t.Cleanup(func() { c.must(t, "delete", "-f", "testdata/refused.yaml", "--wait=false") })
+	t.Cleanup(func() { c.must(t, "delete", "-f", "testdata/refused.yaml", "--wait", "--timeout=60s") })
 	for node, system := range map[string]string{"windows-1": "windows", "fargate-1": "linux", "silent-1": "linux"} {
 		ready := "True"
 		if node == "silent-1" {
