@@ -13,15 +13,14 @@ import (
 func TestInterrupt(t *testing.T) {
 	c := need(t)
 	tests := []struct {
-		name   string
-		args   []string
-		reach  func(t *testing.T) // returns when the moment has come
-		stdout string             // what must be there all the same
+		name  string
+		args  []string
+		reach func(t *testing.T) // returns when the moment has come
 	}{
-		{"before the pod", nil, func(*testing.T) { time.Sleep(30 * time.Millisecond) }, ""},
-		{"pod pending", []string{"--image", "cosanet-demo:nosuch", "--image-pull-policy", "Never"}, func(t *testing.T) { c.waitCollector(t, "Pending") }, ""},
-		{"pod created", nil, func(t *testing.T) { c.waitCollector(t, "") }, ""},
-		{"streaming", []string{"--interval", "60s", "--timeout", "90s"}, func(t *testing.T) { c.waitCollector(t, "Running") }, ""},
+		{"before the pod", nil, func(*testing.T) { time.Sleep(30 * time.Millisecond) }},
+		{"pod pending", []string{"--image", "cosanet-demo:nosuch", "--image-pull-policy", "Never"}, func(t *testing.T) { c.waitCollector(t, "Pending") }},
+		{"pod created", nil, func(t *testing.T) { c.waitCollector(t, "") }},
+		{"streaming", []string{"--interval", "60s", "--timeout", "90s"}, func(t *testing.T) { c.waitCollector(t, "Running") }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
