@@ -17,6 +17,7 @@ type Selection struct {
 	Labels    labels.Selector // never nil
 	Fields    fields.Selector // never nil
 	Nodes     []string        // only these nodes; empty for the nodes of the selected pods
+	HostsOnly bool            // the nodes' own rows and no pod: none is listed
 	AllNodes  bool            // every node, also one without a selected pod
 }
 

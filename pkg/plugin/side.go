@@ -81,6 +81,7 @@ func together(sides ...side) (sel Selection, ok bool) {
 		}
 		ok = true
 	}
+	sel.HostsOnly = len(sel.Nodes) > 0 && len(sel.Pods) == 0 // to list their pods would take rights that a diff needs not
 	return sel, ok
 }
 

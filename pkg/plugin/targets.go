@@ -30,9 +30,11 @@ type targets struct {
 func (s *Selection) resolve(ctx context.Context, client kubernetes.Interface) (*targets, error) {
 	var t targets
 	var err error
-	if len(s.Pods) > 0 {
+	switch {
+	case s.HostsOnly:
+	case len(s.Pods) > 0:
 		t.pods, err = s.named(ctx, client)
-	} else {
+	default:
 		t.pods, err = s.listed(ctx, client)
 	}
 	if err != nil {

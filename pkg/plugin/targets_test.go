@@ -49,6 +49,7 @@ func TestResolve(t *testing.T) {
 		{"a namespace without pods", Selection{Namespace: "void"}, nil, nil},
 		{"all nodes", Selection{Namespace: "lab", AllNodes: true}, []string{"lab/web"}, []string{"n1", "n2", "n3"}},
 		{"some nodes", Selection{Nodes: []string{"n1", "n3", "n1"}}, []string{"shop/done", "shop/web"}, []string{"n1", "n3"}},
+		{"nodes without their pods", Selection{Nodes: []string{"n2", "n1"}, HostsOnly: true}, nil, []string{"n1", "n2"}},
 		{"a pod", named(PodRef{"", "web"}), []string{"shop/web"}, []string{"n1"}},
 		{"a pod twice, one elsewhere", named(PodRef{"", "web"}, PodRef{"shop", "web"}, PodRef{"lab", "web"}), []string{"lab/web", "shop/web"}, []string{"n1", "n2"}},
 		{"a pod and a node", Selection{Namespace: "shop", Pods: []PodRef{{"", "web"}}, Nodes: []string{"n3"}}, []string{"shop/web"}, []string{"n1", "n3"}},
