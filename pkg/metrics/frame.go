@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -80,21 +81,12 @@ func NewFrame(run string, s *Snapshot) *Frame {
 		if !r.Sandbox.Self() {
 			f.Trailer.Sandboxes++
 		}
-		if r.failed() {
+		if len(r.FailedSources()) > 0 {
 			f.Trailer.Failed++
 		}
 	}
 	f.Trailer.Bytes, f.Trailer.SHA256 = int64(len(f.Text)), digest(f.Text)
 	return f
-}
-
-func (r *Record) failed() bool {
-	for i := range r.Samples {
-		if s := &r.Samples[i]; s.Value == 0 && s.Metric.Name == "cosanet_read_success" {
-			return true
-		}
-	}
-	return false
 }
 
 func digest(text []byte) string {
@@ -135,18 +127,11 @@ func compress(text []byte) []byte {
 }
 
 func writeBase64(out *bytes.Buffer, data []byte) {
-	line := make([]byte, base64Line)
-	for len(data) > 0 {
-		n := min(len(data), base64Line/4*3)
-		out.Write(line[:encodedLen(line, data[:n])])
-		out.WriteByte('\n')
-		data = data[n:]
+	var line []byte
+	for chunk := range slices.Chunk(data, base64Line/4*3) {
+		line = base64.StdEncoding.AppendEncode(line[:0], chunk)
+		out.Write(append(line, '\n'))
 	}
-}
-
-func encodedLen(dst, src []byte) int {
-	base64.StdEncoding.Encode(dst, src)
-	return base64.StdEncoding.EncodedLen(len(src))
 }
 
 func (t *Trailer) line() string {

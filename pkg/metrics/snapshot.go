@@ -1,6 +1,9 @@
 package metrics
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // HostNamespace is the namespace and netns label of the node's own row, as the original exporter wrote it.
 const HostNamespace = "HOST"
@@ -53,7 +56,7 @@ type Sample struct {
 }
 
 // Value returns the record's sample of a family whose further labels have exactly the given values.
-// ok is false when it is absent: not counted by this kernel, not asked for, or not readable (see ReadFailed).
+// ok is false when it is absent: not counted by this kernel, not asked for, or not readable (see FailedSources).
 func (r *Record) Value(name string, labels ...string) (v float64, ok bool) {
 	for i := range r.Samples {
 		s := &r.Samples[i]
@@ -62,6 +65,19 @@ func (r *Record) Value(name string, labels ...string) (v float64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// FailedSources returns the sources of the record that could not be read, sorted: those whose cosanet_read_success is 0.
+func (r *Record) FailedSources() []string {
+	var sources []string
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		if s.Value == 0 && s.Metric.Name == "cosanet_read_success" && len(s.Labels) == 1 {
+			sources = append(sources, s.Labels[0].Value)
+		}
+	}
+	slices.Sort(sources)
+	return sources
 }
 
 func (s *Sample) matches(values []string) bool {

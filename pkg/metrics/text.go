@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// ContentType is the media type of what Write writes, as Prometheus negotiates it.
-const ContentType = "text/plain; version=0.0.4; charset=utf-8"
-
 // Write writes snapshots in the Prometheus text exposition format 0.0.4: byte for byte what expfmt would write, but
 // from Records instead of metric families, which spares the allocation of every label of every series.
 func Write(w io.Writer, snapshots ...*Snapshot) error {

@@ -227,7 +227,7 @@ func (v *diffView) object(a, b *row, pairs []pair) *NetStatsDiff {
 }
 
 func diffSide(r *row) DiffSide {
-	s := DiffSide{Name: r.title(), Node: r.Node, Failed: failedSources(r.last)}
+	s := DiffSide{Name: r.title(), Node: r.Node, Failed: r.last.FailedSources()}
 	if !r.at.IsZero() {
 		s.Time = &metav1.MicroTime{Time: r.at.UTC()}
 	}

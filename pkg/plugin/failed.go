@@ -10,22 +10,9 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// failedSources are the sources of a record that could not be read.
-func failedSources(r *metrics.Record) []string {
-	var sources []string
-	for i := range r.Samples {
-		s := &r.Samples[i]
-		if s.Metric.Name == "cosanet_read_success" && s.Value == 0 && len(s.Labels) == 1 {
-			sources = append(sources, s.Labels[0].Value)
-		}
-	}
-	slices.Sort(sources)
-	return sources
-}
-
 // readFailed tells whether a family is missing from a record because its source could not be read.
 func readFailed(r *metrics.Record, family string) bool {
-	return slices.ContainsFunc(failedSources(r), func(source string) bool { return isOf(family, source) })
+	return slices.ContainsFunc(r.FailedSources(), func(source string) bool { return isOf(family, source) })
 }
 
 // isOf tells whether a family is read from a source: the source's name is the first word of the family's. The counts of
@@ -48,7 +35,7 @@ func failures(rows []*row) []string {
 		if r.last == nil {
 			continue
 		}
-		for _, source := range failedSources(r.last) {
+		for _, source := range r.last.FailedSources() {
 			of[source] = append(of[source], r.title())
 		}
 	}

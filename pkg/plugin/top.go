@@ -281,7 +281,7 @@ func (r *row) object(columns []column) PodNetStats {
 			}
 		}
 	}
-	p.Failed = failedSources(r.last)
+	p.Failed = r.last.FailedSources()
 	p.Metrics, p.Reset = r.series()
 	return p
 }
