@@ -23,11 +23,10 @@ func altered(asked, got *corev1.Pod) []string {
 	}
 	changed("hostPID", asked.Spec.HostPID, got.Spec.HostPID)
 	changed("hostNetwork", asked.Spec.HostNetwork, got.Spec.HostNetwork)
-	i := slices.IndexFunc(got.Spec.Containers, func(c corev1.Container) bool { return c.Name == collectorName })
-	if i < 0 {
+	a, b := collectorOf(asked), collectorOf(got)
+	if b == nil {
 		return append(changes, "there is no container "+collectorName)
 	}
-	a, b := &asked.Spec.Containers[0], &got.Spec.Containers[i]
 	changed("image", path.Base(a.Image), path.Base(b.Image)) // where from is up to a registry mirror
 	changed("command", a.Command, b.Command)
 	changed("args", a.Args, b.Args)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,6 +131,15 @@ func (o *order) pod() *corev1.Pod {
 			}},
 		},
 	}
+}
+
+// collectorOf finds the collector's container among those that a webhook may have added; nil when it is not there.
+func collectorOf(pod *corev1.Pod) *corev1.Container {
+	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == collectorName })
+	if i < 0 {
+		return nil
+	}
+	return &pod.Spec.Containers[i]
 }
 
 // args is the collector's command line.

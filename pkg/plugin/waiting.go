@@ -125,10 +125,8 @@ func noImage(trouble error, image string) error {
 }
 
 func imageOf(pod *corev1.Pod) string {
-	for i := range pod.Spec.Containers {
-		if pod.Spec.Containers[i].Name == collectorName {
-			return pod.Spec.Containers[i].Image
-		}
+	if c := collectorOf(pod); c != nil {
+		return c.Image
 	}
 	return ""
 }
@@ -176,10 +174,8 @@ func terminated(pod *corev1.Pod, state *corev1.ContainerStateTerminated) error {
 }
 
 func memoryLimit(pod *corev1.Pod) string {
-	for i := range pod.Spec.Containers {
-		if c := &pod.Spec.Containers[i]; c.Name == collectorName {
-			return c.Resources.Limits.Memory().String()
-		}
+	if c := collectorOf(pod); c != nil {
+		return c.Resources.Limits.Memory().String()
 	}
 	return "unknown"
 }
