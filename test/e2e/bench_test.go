@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -70,14 +69,4 @@ func (c *cluster) timeBarePod(b *testing.B, image string) time.Duration {
 func median(d []time.Duration) time.Duration {
 	d = slices.Sorted(slices.Values(d))
 	return d[len(d)/2]
-}
-
-// BenchmarkHelp is what the plugin costs before it does anything: a process of this size, started through kubectl.
-func BenchmarkHelp(b *testing.B) {
-	c := need(b)
-	for b.Loop() {
-		if err := (&exec.Cmd{Path: c.kubectl, Args: []string{"kubectl", "cosanet", "--help"}, Env: c.env}).Run(); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
