@@ -57,10 +57,21 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
+// TestManySockets wants as many established sockets as were asked for, from more than one process.
+func TestManySockets(t *testing.T) {
+	needRoot(t)
+	const want = socketsPerProcess + 2000
+	ns := newNetNS(t)
+	ns.start(t, "many-sockets", strconv.Itoa(want))
+	for ns.counters(t, "snmp")["Tcp CurrEstab"] != want {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // TestEnds starts every role and wants each to end cleanly on SIGTERM, as a pod's end is sent.
 func TestEnds(t *testing.T) {
 	needRoot(t)
-	args := map[string]string{"ADDR": "127.0.0.1:8080", "URL": "http://127.0.0.1:8080/"}
+	args := map[string]string{"ADDR": "127.0.0.1:8080", "URL": "http://127.0.0.1:8080/", "N": "1000"}
 	for _, r := range roles {
 		t.Run(r.name, func(t *testing.T) {
 			ns := newNetNS(t)

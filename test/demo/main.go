@@ -27,6 +27,7 @@ var roles = []role{
 	{"full-listen-queue", nil, "lets its own clients connect to a server that never accepts", fillListenQueue},
 	{"slow-udp-reader", []string{"ADDR"}, "reads less from ADDR than is sent to it", readSlowly},
 	{"udp-sender", []string{"ADDR"}, "sends datagrams to ADDR", sendUDP},
+	{"many-sockets", []string{"N"}, "holds N established TCP sockets, both ends of its own connections", holdSockets},
 	{"idle", nil, "does nothing", idle},
 }
 
