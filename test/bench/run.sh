@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
 # What cosanet costs, against what anybody could do without it, side by side in one run on the embedded cluster:
-# a walk over 150 real pods of a node against opening, reading and closing the same files, and a first table against
-# creating a bare pod and reading its log. Prints ratios; `make bench` builds what this needs.
+# a walk over 150 real pods of a node, and a scrape of the exporter, against opening, reading and closing the same files;
+# and a first table against creating a bare pod and reading its log. Prints ratios; `make bench` builds what this needs.
+#
+# OTHER=/path/to/an/exporter measures another exporter beside this one, run as
+#   $OTHER -listen ADDRESS $OTHER_ARGS [switches for every counter]
+# on the node, with NODE_NAME and the KUBECONFIG of an administrator. COUNT is how many times each is scraped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-pods=150
+pods=150 most=240
 eval "$(bin/cluster env)"
 export PATH=$PWD/bin:$PATH
-finish() { kubectl delete namespace bench --ignore-not-found --wait=false; }
+finish() {
+	rm -f bin/bench.kubeconfig
+	kubectl delete namespace bench --ignore-not-found --wait=false
+}
 trap finish EXIT
 
 echo "# $pods pods on node-1"
@@ -39,5 +46,22 @@ echo "# (bare3: only snmp, snmp6 and netstat)"
 go test -c -o bin/collector.test ./pkg/collector
 bin/cluster exec node-1 -- env COSANET_BENCH_PODS=$pods "$PWD/bin/collector.test" -test.run '^$' -test.bench '^BenchmarkNode' -test.benchtime 40x
 
+echo "# On the node: exporters as processes, scraped over loopback, in turn with the bare reads of three files and a body of the same size"
+go test -c -o bin/bench.test ./test/bench
+cp "$KUBECONFIG" bin/bench.kubeconfig
+bench() { # PATTERN TIMES
+	bin/cluster exec node-1 -- env NODE_NAME=node-1 KUBECONFIG="$PWD/bin/bench.kubeconfig" OTHER="${OTHER-}" OTHER_ARGS="${OTHER_ARGS-}" \
+		COSANET_COLLECTOR="$PWD/dist/$(go env GOARCH)/cosanet-collector" COSANET_DEMO="$PWD/dist/$(go env GOARCH)/demo" \
+		"$PWD/bin/bench.test" -test.run '^$' -test.bench "$1" -test.benchtime "$2" -test.timeout 60m
+}
+bench '^BenchmarkScrape$' "${COUNT-10}x"
+echo "# A thousand scrapes at once, and a neighbour with 200,000 sockets"
+bench '^Benchmark(Crowd|Neighbour)$' 1x
+
 echo "# From the workstation: kubectl cosanet top --interval 0 / kubectl run, wait and logs, on the same node"
 go test -run '^$' -bench BenchmarkFirstTable -benchtime 7x -timeout 20m ./test/e2e
+
+echo "# $most pods on the node: the most memory that the exporter ever had"
+kubectl -n bench scale deployment many --replicas=$most
+kubectl -n bench rollout status deployment/many --timeout=300s | tail -n 1
+OTHER='' bench '^BenchmarkScrape$/' 10x
