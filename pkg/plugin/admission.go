@@ -63,6 +63,8 @@ func explainForbidden(err error) error {
 	switch {
 	case namespace == "":
 		return advise(err, "kubectl create clusterrole cosanet-targets --verb=get,list --resource=pods,nodes && kubectl create clusterrolebinding cosanet-targets --clusterrole=cosanet-targets %s", subject(user))
+	case resource == "pods/proxy":
+		return advise(err, "kubectl create role cosanet-exporter -n %s --verb=get --resource=pods/proxy && kubectl create rolebinding cosanet-exporter -n %[1]s --role=cosanet-exporter %s", namespace, subject(user))
 	case (verb == "get" || verb == "list") && resource == "pods":
 		return advise(err, "kubectl create rolebinding cosanet-targets -n %s --clusterrole=view %s", namespace, subject(user))
 	}

@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -47,6 +48,8 @@ type apiServer struct {
 	listable  func(namespace string) *metav1.Status
 	watching  func(w http.ResponseWriter, nth int) bool // true when it has answered
 	watches   int
+	exporter  func(w http.ResponseWriter, r *http.Request, nth int) // what is behind the proxy of every pod
+	proxied   []string                                              // whom the proxy was asked for
 }
 
 var running = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{
@@ -76,6 +79,7 @@ func newAPIServer(t *testing.T, nodes ...string) *apiServer {
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods/{name}", s.getPod)
 	mux.HandleFunc("DELETE /api/v1/namespaces/{ns}/pods/{name}", s.deletePod)
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods/{name}/log", s.podLog)
+	mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods/{name}/proxy/metrics", s.proxy)
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/events", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, &corev1.EventList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "EventList"}, Items: s.events})
 	})
@@ -171,8 +175,9 @@ func (s *apiServer) listPods(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	list := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
 	for key, pod := range s.pods {
-		ns, ours := r.PathValue("ns"), pod.Labels[managedByLabel] == managedBy
-		if (ns == "" || strings.HasPrefix(key, ns+"/")) && (query.Get("labelSelector") == "" || ours) {
+		ns := r.PathValue("ns")
+		selector, err := labels.Parse(query.Get("labelSelector"))
+		if err == nil && (ns == "" || strings.HasPrefix(key, ns+"/")) && selector.Matches(labels.Set(pod.Labels)) {
 			list.Items = append(list.Items, *pod)
 		}
 	}

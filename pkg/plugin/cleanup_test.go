@@ -70,6 +70,27 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// The exporter's pods are nobody's leftovers: neither the sweep of every run nor a cleanup touches them.
+func TestCleanupSparesExporters(t *testing.T) {
+	s := newAPIServer(t, "a")
+	for _, orphan := range []bool{false, true} {
+		pod := exporterOn("a")
+		pod.CreationTimestamp = metav1.NewTime(time.Now().Add(-time.Hour))
+		if orphan {
+			pod.Name, pod.OwnerReferences = "orphan", nil
+		}
+		s.put(pod)
+	}
+	sweep(s.client(t), homeNamespace)
+	streams, _, _, _ := genericiooptions.NewTestIOStreams()
+	if err := new(cleanup).run(t.Context(), s.client(t), &factory{streams: streams}); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.deletes) > 0 {
+		t.Errorf("deleted %v", s.deletes)
+	}
+}
+
 func TestCleanup(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -10,15 +10,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Collection is how live data is had: by one collector pod on every node that is asked about. Its exported fields are
-// the flags of every live view.
+// Collection is how live data is had: from the exporter of every node that is asked about, or by one collector pod on it.
+// Its exported fields are the flags of every live view; those of the pod matter where a pod is made.
 type Collection struct {
+	Carrier     Carrier       // who is asked: an exporter, a pod, or the first that can answer
 	Profile     Profile       // what the collector pods are allowed to do
 	Image       string        // of the collector
 	PullPolicy  string        // Always, IfNotPresent or Never
 	PullSecrets []string      // in the namespace of the collector pods
 	CRISocket   string        // of the nodes' container runtime, in place of the known ones
-	Namespace   string        // of the collector pods; empty: cosanet where there is one, else default
+	Namespace   string        // of the collector pods and the exporter; empty: cosanet where there is one, else default
 	Timeout     time.Duration // for one node's answer, beside the time between its samples
 	Concurrency int           // nodes asked at the same time
 
@@ -30,6 +31,7 @@ type Collection struct {
 // newCollection is a Collection with the defaults of this build.
 func newCollection(f *factory) *Collection {
 	return &Collection{
+		Carrier:     AnyCarrier,
 		Profile:     Privileged,
 		Image:       f.build.Image,
 		PullPolicy:  string(corev1.PullIfNotPresent),
@@ -43,12 +45,13 @@ func newCollection(f *factory) *Collection {
 
 // AddFlags declares the flags of a live view.
 func (c *Collection) AddFlags(flags *pflag.FlagSet) {
+	flags.Var(&c.Carrier, "source", "who is asked on each node: exporter (see kubectl cosanet serve), pod (one is made and deleted) or auto, the exporter where it can answer")
 	flags.Var(&c.Profile, "profile", "what the collector pods are allowed to do: privileged, netadmin (root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone) or restricted (no capability: counters only)")
 	flags.StringVar(&c.Image, "image", c.Image, "image of the collector pods")
 	flags.StringVar(&c.PullPolicy, "image-pull-policy", c.PullPolicy, "when the nodes pull the image: Always, IfNotPresent or Never")
 	flags.StringSliceVar(&c.PullSecrets, "image-pull-secret", nil, "secret to pull the image with, in the namespace of the collector pods; may be repeated")
 	flags.StringVar(&c.CRISocket, "cri-socket", "", "socket of the nodes' container runtime, where it is not one of the usual (default: found)")
-	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods (default: cosanet where there is one, else default)")
+	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods and of the exporter (default: cosanet where there is one, else default)")
 	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "how long a node may take to answer, beside the time between its samples")
 	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "how many nodes are asked at the same time")
 }
@@ -60,7 +63,7 @@ func (c *Collection) Validate() error {
 	default:
 		return usageError(fmt.Errorf("unknown --image-pull-policy %q: use Always, IfNotPresent or Never", c.PullPolicy))
 	}
-	if c.Image == "" {
+	if c.Image == "" && c.Carrier != ExporterCarrier {
 		return usageError(fmt.Errorf("no collector image: this build has none of its own, give one with --image"))
 	}
 	if c.Namespace != "" {

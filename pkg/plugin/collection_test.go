@@ -16,6 +16,8 @@ func TestCollectionFlags(t *testing.T) {
 		{"none", nil, ""},
 		{"all", []string{"--profile", "netadmin", "--image", "x", "--image-pull-policy", "Never", "--image-pull-secret", "a,b", "--image-pull-secret", "c",
 			"--collector-namespace", "here", "--cri-socket", "/run/x.sock", "--timeout", "5s", "--max-concurrent-nodes", "1"}, ""},
+		{"source", []string{"--source", "log"}, `invalid argument "log" for "--source" flag: use auto, pod or exporter`},
+		{"no image for an exporter", []string{"--image", "", "--source", "exporter"}, ""},
 		{"profile", []string{"--profile", "root"}, `invalid argument "root" for "--profile" flag: use privileged, netadmin or restricted`},
 		{"pull policy", []string{"--image-pull-policy", "never"}, `unknown --image-pull-policy "never": use Always, IfNotPresent or Never`},
 		{"no image", []string{"--image", ""}, "no collector image: this build has none of its own, give one with --image"},

@@ -99,6 +99,7 @@ func completeFlags(f *factory, cmd *cobra.Command) {
 	}
 	fixed := map[string][]string{
 		"metrics": {"default", "errors", "all"},
+		"source":  {string(AnyCarrier), string(PodCarrier), string(ExporterCarrier)},
 		"sort-by": append([]string{"POD", "NAMESPACE"}, columnNames()...),
 		"columns": columnNames(),
 		"output":  {"wide", "json", "yaml", "name", "custom-columns=", "jsonpath=", "go-template="},

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -63,7 +64,7 @@ func (f *Fleet) undiscovered() []string {
 					continue
 				}
 				found = found || s.Value == 1
-				reasons = append(reasons, s.Labels[0].Value+": "+s.Labels[1].Value)
+				reasons = append(reasons, s.Labels[0].Value+": "+cmp.Or(s.Labels[1].Value, "see the exporter's log"))
 			}
 		}
 		if len(reasons) > 0 && !found {

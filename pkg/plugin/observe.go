@@ -32,6 +32,7 @@ type Ask struct {
 	Sockets  bool          // count sockets per state by sock_diag as well, whatever the set
 	Samples  int           // frames each collector sends: 1 for totals, 2 for rates
 	Interval time.Duration // between two frames
+	Implied  bool          // nobody chose the interval: an exporter, which has no pod to start, takes a shorter one
 }
 
 // Observation is what one node answered, or why it did not.
@@ -45,4 +46,5 @@ type Observation struct {
 type Fleet struct {
 	Observations []Observation // sorted by node
 	Pods         []corev1.Pod  // the selected pods as the API server lists them; nil when read from a file
+	remarks      []string      // what is to be said of how they were asked, one line each
 }

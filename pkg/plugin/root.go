@@ -66,7 +66,7 @@ func newRoot(f *factory) *cobra.Command {
 		Long: `Show what the kernel counted inside every pod's network namespace.
 
 Nothing has to be installed: each command runs a short-lived collector pod on the nodes it needs, reads what that prints,
-and deletes it. All of kubectl's connection flags work (--context, --as, --server, ...), behind the name of the command.
+and deletes it. Where the exporter is installed (kubectl cosanet serve), it is asked instead. All of kubectl's connection flags work (--context, --as, --server, ...), behind the name of the command.
 
 Exit codes: 0 all is well, 1 something failed, be it one node of many, 2 wrong flags or arguments, 130 interrupted.
 For diff: 0 both sides are the same, 1 they differ, 2 an error.`,

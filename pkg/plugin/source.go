@@ -50,7 +50,7 @@ func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask
 	if err != nil {
 		return nil, err
 	}
-	for _, line := range fleet.undiscovered() {
+	for _, line := range append(fleet.remarks, fleet.undiscovered()...) {
 		fmt.Fprintln(f.streams.ErrOut, line)
 	}
 	return fleet, nil
@@ -99,9 +99,7 @@ func (f *Fleet) keepSet(ask Ask) {
 		for _, s := range o.Snapshots {
 			for i := range s.Records {
 				r := &s.Records[i]
-				r.Samples = slices.DeleteFunc(r.Samples, func(s metrics.Sample) bool {
-					return !s.Metric.In(ask.Metrics) && !(ask.Sockets && isOf(s.Metric.Name, "sockets"))
-				})
+				r.Samples = slices.DeleteFunc(r.Samples, func(s metrics.Sample) bool { return !ask.has(s.Metric) })
 			}
 		}
 	}
@@ -127,6 +125,7 @@ type askFlags struct {
 	metrics  string
 	sockets  bool
 	interval time.Duration
+	given    func() bool // whether somebody chose the interval
 }
 
 func (a *askFlags) addSetFlag(fs *pflag.FlagSet, set metrics.Set) {
@@ -135,7 +134,8 @@ func (a *askFlags) addSetFlag(fs *pflag.FlagSet, set metrics.Set) {
 }
 
 func (a *askFlags) addIntervalFlag(fs *pflag.FlagSet) {
-	fs.DurationVar(&a.interval, "interval", time.Second, "time between the two samples that rates are made of; 0 for totals since each pod's start")
+	fs.DurationVar(&a.interval, "interval", time.Second, "time between the two samples that rates are made of, of exporters 500ms unless given; 0 for totals since each pod's start")
+	a.given = func() bool { return fs.Changed("interval") }
 }
 
 // ask parses the flags. Two samples make rates, one makes totals.
@@ -150,7 +150,7 @@ func (a *askFlags) ask() (Ask, error) {
 	}
 	ask := Ask{Metrics: set, Sockets: a.sockets, Samples: 1}
 	if a.interval > 0 {
-		ask.Samples, ask.Interval = 2, a.interval
+		ask.Samples, ask.Interval, ask.Implied = 2, a.interval, !a.given()
 	}
 	return ask, nil
 }

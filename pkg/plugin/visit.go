@@ -31,7 +31,6 @@ type visit struct {
 
 // observe makes the pod, reads what it counts and deletes it, whatever happens in between.
 func (v *visit) observe(ctx context.Context) Observation {
-	defer v.progress.finish(v.order.node)
 	timed, cancel := context.WithTimeout(ctx, v.order.timeout)
 	defer cancel()
 	snapshots, err := v.run(timed)

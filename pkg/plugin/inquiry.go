@@ -1,0 +1,117 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+// inquiry is one run over the nodes of an aim.
+type inquiry struct {
+	*Collection
+	client  kubernetes.Interface
+	ask     Ask
+	aim     *aim
+	remarks remarks
+}
+
+// run asks every node. The refusal of a pod that holds for all of them ends the visits by pods alone.
+func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
+	nodes := q.aim.nodes
+	if q.needsPods() {
+		q.ledger.deleting.Go(func() { sweep(q.client, q.aim.namespace) }) // what earlier runs left behind
+	}
+	fleet := &Fleet{Observations: make([]Observation, len(nodes)), Pods: q.aim.pods}
+	q.progress.begin(len(nodes))
+	visits, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	var group errgroup.Group
+	group.SetLimit(q.Concurrency)
+	for i, node := range nodes {
+		group.Go(func() error {
+			defer q.progress.finish(node)
+			fleet.Observations[i] = q.observe(ctx, visits, node)
+			if err := fleet.Observations[i].Err; errors.As(err, new(*refusedError)) {
+				refuse(err)
+			}
+			return nil
+		})
+	}
+	group.Wait()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	fleet.remarks = q.remarks.lines()
+	if refused := context.Cause(visits); refused != nil {
+		return fleet.refused(refused)
+	}
+	return fleet, nil
+}
+
+// needsPods tells whether some node has no exporter to ask.
+func (q *inquiry) needsPods() bool {
+	return q.Carrier != ExporterCarrier && slices.ContainsFunc(q.aim.nodes, func(node string) bool { return q.aim.exporters.ready[node] == nil })
+}
+
+// refused gives all nodes that were not asked, or not to the end, the reason that holds for each of them. Where no node
+// answered, it is the run's.
+func (f *Fleet) refused(reason error) (*Fleet, error) {
+	for i := range f.Observations {
+		if o := &f.Observations[i]; len(o.Snapshots) == 0 {
+			o.Err = reason
+		}
+	}
+	if !slices.ContainsFunc(f.Observations, func(o Observation) bool { return o.Err == nil }) {
+		return nil, reason
+	}
+	return f, nil
+}
+
+// observe asks one node, by its exporter first. Visits is the context of pods, which a refusal may end before ctx.
+func (q *inquiry) observe(ctx, visits context.Context, node string) Observation {
+	exporter := q.aim.exporters.ready[node]
+	if exporter != nil {
+		snapshots, err := q.scrape(ctx, exporter)
+		switch {
+		case err == nil:
+			return Observation{Node: node, Snapshots: snapshots}
+		case q.Carrier == ExporterCarrier || ctx.Err() != nil:
+			return Observation{Node: node, Err: err}
+		}
+		q.remarks.add(node, "asked by a pod, since %s", oneLine(err))
+	}
+	if q.Carrier == ExporterCarrier {
+		return Observation{Node: node, Err: q.aim.exporters.missing(node)}
+	}
+	if q.aim.exporters.unready[node] && exporter == nil {
+		q.remarks.add(node, "asked by a pod, since its exporter is not ready")
+	}
+	if visits.Err() != nil {
+		return Observation{Node: node, Err: context.Cause(visits)}
+	}
+	v := &visit{client: q.client, ledger: q.ledger, progress: q.progress, order: q.order(q.aim.namespace, node, q.ask)}
+	return v.observe(visits)
+}
+
+// scrape reads a node's exporter, and says where it is of another version than the plugin.
+func (q *inquiry) scrape(ctx context.Context, e *exporter) ([]*metrics.Snapshot, error) {
+	q.progress.say(e.node, "asking the exporter")
+	timeout := q.Timeout
+	if q.Carrier == AnyCarrier {
+		timeout = min(timeout, exporterPatience)
+	}
+	s := &scrape{client: q.client, exporter: e, ask: q.ask, timeout: timeout}
+	snapshots, reply, err := s.samples(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if reply.version != q.version {
+		q.remarks.add(e.node, "its exporter is of version %s, kubectl cosanet of %s", reply.version, q.version)
+	}
+	return snapshots, nil
+}
