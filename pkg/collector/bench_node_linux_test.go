@@ -57,15 +57,17 @@ func BenchmarkNode(b *testing.B) {
 // podPIDs are the processes that a walk would read.
 func podPIDs(b *testing.B, c *Config, want int) []int {
 	b.Helper()
-	d := discover(context.Background(), c)
+	w := NewWalker(c)
+	defer w.Close()
+	w.Walk(context.Background())
 	var pids []int
-	for _, t := range d.targets {
+	for _, t := range w.targets {
 		if t.pid != 0 {
 			pids = append(pids, t.pid)
 		}
 	}
-	if d.cri != nil || len(pids) < want {
-		b.Fatalf("%d pods found on this node (runtime: %v), want %d", len(pids), d.cri, want)
+	if w.criFailed != nil || len(pids) < want {
+		b.Fatalf("%d pods found on this node (runtime: %v), want %d", len(pids), w.criFailed, want)
 	}
 	return pids
 }

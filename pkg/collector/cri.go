@@ -3,27 +3,26 @@
 package collector
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 const (
 	criTimeout  = 5 * time.Second
 	maxCRIBytes = 16 << 20 // of one answer; 500 sandboxes are 1 MB
-	maxStatuses = 64       // of sandboxes that no process names: each costs a call
 )
 
 // criSockets are where runtimes listen for the kubelet. Not among them, since they list other containers than the
@@ -57,46 +56,87 @@ func socketPaths(override string) []string {
 	return paths
 }
 
-// listSandboxes asks the runtime for the sandboxes that are ready. Where several sockets answer (docker brings a
-// containerd of its own), the first with any sandbox is the kubelet's.
-func listSandboxes(ctx context.Context, override string) (items []*cri.PodSandbox, socket string, err error) {
-	err = errors.New("no container runtime socket found")
-	for _, path := range socketPaths(override) {
-		info, statErr := os.Stat(path)
-		if errors.Is(statErr, fs.ErrPermission) && socket == "" {
-			err = statErr
-		}
-		if statErr != nil || info.Mode()&os.ModeSocket == 0 {
-			continue
-		}
-		found, listErr := listSocket(ctx, path)
-		switch {
-		case listErr != nil && socket == "":
-			err = listErr
-		case listErr == nil && (socket == "" || len(found) > 0):
-			items, socket, err = found, path, nil
-		}
-		if len(items) > 0 {
-			return items, socket, nil
-		}
-	}
-	return items, socket, err
+// runtimeClient asks the node's container runtime. The connection is kept from one question to the next; where the runtime
+// was restarted or its socket replaced, the next question opens another.
+type runtimeClient struct {
+	override string
+	path     string // of the socket that is connected
+	socket   fileID // what was at path when it was connected
+	conn     *grpc.ClientConn
+	answer   rawAnswer // the last list, as it came
 }
 
-func listSocket(ctx context.Context, path string) ([]*cri.PodSandbox, error) {
+// list asks for the sandboxes that are ready; the answer is valid until the next question. Where several sockets answer (docker brings a containerd of its own), the first with any sandbox is the
+// kubelet's. ctx bounds all of it, criTimeout each socket.
+func (c *runtimeClient) list(ctx context.Context) error {
+	if c.conn != nil {
+		if err := c.ask(ctx, c.path); err == nil && len(c.answer.bytes) > 0 {
+			return nil
+		}
+	}
+	err, answered := errors.New("no container runtime socket found"), ""
+	for _, path := range socketPaths(c.override) {
+		switch asked := c.ask(ctx, path); {
+		case asked == nil && len(c.answer.bytes) > 0:
+			return nil
+		case asked == nil && answered == "":
+			err, answered = nil, path
+		case answered == "" && !errors.Is(asked, errNoSocket):
+			err = asked
+		}
+	}
+	c.answer.bytes = c.answer.bytes[:0]
+	return err
+}
+
+// errNoSocket says that no runtime is to be expected at a path.
+var errNoSocket = errors.New("no socket")
+
+// ask lists the sandboxes of the runtime at a path. A connection that breaks may have been idle since its runtime ended:
+// its successor is asked at once.
+func (c *runtimeClient) ask(ctx context.Context, path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s: %w", path, err)
+	} else if err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return errNoSocket
+	}
 	ctx, cancel := context.WithTimeout(ctx, criTimeout)
 	defer cancel()
-	conn, err := dialCRI(path)
-	if err != nil {
-		return nil, err
+	socket := fileID{st.Dev, st.Ino}
+	kept := c.conn != nil && c.path == path && c.socket == socket
+	err := c.listAt(ctx, path, socket)
+	if kept && status.Code(err) == codes.Unavailable {
+		err = c.listAt(ctx, path, socket)
 	}
-	defer conn.Close()
+	if err != nil {
+		return fmt.Errorf("listing sandboxes of %s: %w", path, err)
+	}
+	return nil
+}
+
+// listAt asks over the connection that there is, if it is to this socket. One that fails is given up.
+func (c *runtimeClient) listAt(ctx context.Context, path string, socket fileID) (err error) {
+	if c.conn == nil || c.path != path || c.socket != socket {
+		c.close()
+		if c.conn, err = dialCRI(path); err != nil {
+			return err
+		}
+		c.path, c.socket = path, socket
+	}
 	ready := &cri.PodSandboxFilter{State: &cri.PodSandboxStateValue{State: cri.PodSandboxState_SANDBOX_READY}}
-	list, err := cri.NewRuntimeServiceClient(conn).ListPodSandbox(ctx, &cri.ListPodSandboxRequest{Filter: ready})
+	err = c.conn.Invoke(ctx, cri.RuntimeService_ListPodSandbox_FullMethodName, &cri.ListPodSandboxRequest{Filter: ready}, &c.answer, grpc.ForceCodecV2(rawCodec{}))
 	if err != nil {
-		return nil, fmt.Errorf("listing sandboxes of %s: %w", path, err)
+		c.close()
 	}
-	return newest(list.Items), nil
+	return err
+}
+
+func (c *runtimeClient) close() {
+	if c.conn != nil {
+		c.conn.Close()
+	}
+	c.conn = nil
 }
 
 func dialCRI(path string) (*grpc.ClientConn, error) {
@@ -108,35 +148,17 @@ func dialCRI(path string) (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxCRIBytes)))
 }
 
-// newest keeps what can be told apart: sandboxes that are ready and have an id and a name, one for each pod. Of two
-// attempts at a pod the older is about to be stopped.
-func newest(items []*cri.PodSandbox) []*cri.PodSandbox {
-	items = slices.DeleteFunc(slices.Clone(items), func(s *cri.PodSandbox) bool {
-		return s.GetId() == "" || s.GetMetadata() == nil || s.State != cri.PodSandboxState_SANDBOX_READY
-	})
-	slices.SortFunc(items, func(a, b *cri.PodSandbox) int {
-		return cmp.Or(
-			cmp.Compare(a.Metadata.Namespace, b.Metadata.Namespace), cmp.Compare(a.Metadata.Name, b.Metadata.Name), cmp.Compare(a.Metadata.Uid, b.Metadata.Uid),
-			-cmp.Compare(a.Metadata.Attempt, b.Metadata.Attempt), -cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.Id, b.Id))
-	})
-	return slices.CompactFunc(items, func(a, b *cri.PodSandbox) bool {
-		return a.Metadata.Namespace == b.Metadata.Namespace && a.Metadata.Name == b.Metadata.Name && a.Metadata.Uid == b.Metadata.Uid
-	})
-}
-
-// sandboxPIDs asks the runtime for the processes of sandboxes by id, where the cgroups tell nothing. A runtime that does
-// not answer, or that knows no pid, leaves the sandbox out.
-func sandboxPIDs(ctx context.Context, socket string, ids []string) map[string]int {
+// pids asks for the processes of sandboxes by id, where the cgroups tell nothing. A runtime that does not answer, or that
+// knows no pid, leaves the sandbox out.
+func (c *runtimeClient) pids(ctx context.Context, ids []string) map[string]int {
 	ctx, cancel := context.WithTimeout(ctx, criTimeout)
 	defer cancel()
-	conn, err := dialCRI(socket)
-	if err != nil {
-		return nil
-	}
-	defer conn.Close()
-	client := cri.NewRuntimeServiceClient(conn)
 	pids := map[string]int{}
-	for _, id := range ids[:min(len(ids), maxStatuses)] {
+	if c.conn == nil {
+		return pids
+	}
+	client := cri.NewRuntimeServiceClient(c.conn)
+	for _, id := range ids {
 		status, err := client.PodSandboxStatus(ctx, &cri.PodSandboxStatusRequest{PodSandboxId: id, Verbose: true})
 		if err != nil {
 			continue

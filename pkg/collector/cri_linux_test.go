@@ -210,9 +210,11 @@ func TestStatusesAreBounded(t *testing.T) {
 	runtime := &faultyRuntime{list: answer(items...), status: func(string) (*cri.PodSandboxStatusResponse, error) { return nil, errors.New("boom") }}
 	c := noRuntime(t)
 	c.CRISocket = runtime.serve(t)
-	d := discover(context.Background(), c)
-	if len(d.targets) != 1000 || len(runtime.asked) != maxStatuses {
-		t.Errorf("%d targets, %d statuses asked for; want 1000 and %d", len(d.targets), len(runtime.asked), maxStatuses)
+	w := NewWalker(c)
+	defer w.Close()
+	w.Walk(context.Background())
+	if len(w.targets) != 1000 || len(runtime.asked) != maxStatuses {
+		t.Errorf("%d targets, %d statuses asked for; want 1000 and %d", len(w.targets), len(runtime.asked), maxStatuses)
 	}
 }
 
@@ -230,17 +232,19 @@ func TestOddSandboxes(t *testing.T) {
 	c := noRuntime(t)
 	c.CRISocket = runtime.serve(t)
 	c.PodFilter = mustCompile(t, "^default/[^s]")
-	d := discover(context.Background(), c)
+	w := NewWalker(c)
+	defer w.Close()
+	w.Walk(context.Background())
 	var got []string
-	for _, target := range d.targets {
+	for _, target := range w.targets {
 		got = append(got, fmt.Sprint(target.id, " ", target.Namespace, "/", target.Pod, " ", target.Unsupported))
 	}
 	want := []string{"e default/twice false", "f default/vm true", "b default/web false"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
-	if d.filtered != 1 || d.cri != nil {
-		t.Errorf("filtered %d, cri %v; want 1 and no error", d.filtered, d.cri)
+	if w.filtered != 1 || w.criFailed != nil {
+		t.Errorf("filtered %d, cri %v; want 1 and no error", w.filtered, w.criFailed)
 	}
 }
 

@@ -6,23 +6,38 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// target is a sandbox to be read.
+// target is a sandbox to be read, from the first walk that sees it to the last.
 type target struct {
-	metrics.Sandbox
-	id  string // of the sandbox at the runtime; empty: known by its cgroup alone
-	pid int    // of a process in its network namespace; 0: none was found
+	metrics.Sandbox        // what is known without reading it
+	id              string // of the sandbox at the runtime; empty: known by its cgroup alone
+	attempt         uint32 // at the pod
+	created         int64
+	filtered        bool // the pod filter leaves it out
+	listed          int  // the last walk in which the runtime had it
+
+	pid    int       // of a process in its network namespace; 0: none was found
+	cgroup []byte    // of the process, as it proved itself; nil: it has not yet
+	member string    // the pod in there
+	netns  fileID    // where the process was then, zero where it may not be asked for
+	inode  uint64    // the same, of net/snmp; 0: it has not proved itself
+	asked  time.Time // when the runtime was asked for its process in vain
+
+	outcome                 // of the present walk
+	shown   metrics.Sandbox // of the last Record
+	info    []metrics.Label // of the same
+}
+
+// outcome is what became of a target.
+type outcome struct {
+	result  string // a value of cosanet_walk_sandboxes' label; empty: not visited
+	samples []metrics.Sample
 }
 
 // owns tells whether a process with this cgroup is of the sandbox.
@@ -30,77 +45,90 @@ func (t *target) owns(m membership) bool {
 	return t.id != "" && m.container == t.id || t.UID != "" && m.pod == t.UID
 }
 
+// forget drops what was known of the process.
+func (t *target) forget() { t.pid, t.cgroup, t.member, t.netns, t.inode = 0, nil, "", fileID{}, 0 }
+
 // errNoCgroup says that no process seen from here is in the cgroup of a pod: without hostPID, none would be.
 var errNoCgroup = errors.New("no process is in the cgroup of a pod")
 
-// discovery is what is known of a node before anything is read.
-type discovery struct {
-	targets  []target // by namespace, pod, UID and id
-	filtered int      // sandboxes that the pod filter left out
-	cri      error    // why the runtime's list could not be had; nil: it answered
-	cgroup   error    // why the processes told of no pod; nil: some did, or the node has none
-}
-
-// discover finds the sandboxes of the node: the runtime's list gives the names, in one call, and the cgroups of all
-// processes give the pids. Asking the runtime for the status of every sandbox would give the pids as well, but takes a
-// call for each, CRI-O has none to give (drop_infra_ctr), and after the death of a shim containerd's is somebody else's.
-func discover(ctx context.Context, c *Config) discovery {
-	var d discovery
-	var items []*cri.PodSandbox
-	var socket string
-	var wg sync.WaitGroup
-	wg.Go(func() { items, socket, d.cri = listSandboxes(ctx, c.CRISocket) })
-	processes, err := scanProcesses()
-	wg.Wait()
-
-	d.cgroup = err
-	empty := d.cri == nil && len(items) == 0 // an empty node is no failure to find its pods
-	if err == nil && len(processes.byContainer)+len(processes.byPod) == 0 && !empty {
-		d.cgroup = errNoCgroup
-	}
-	if d.cri == nil {
-		d.targets = named(items, c)
-	} else {
-		d.targets = unnamed(processes, c)
-	}
-	d.targets = slices.DeleteFunc(d.targets, func(t target) bool {
-		out := c.PodFilter != nil && t.Pod != "" && !c.PodFilter.MatchString(t.Namespace+"/"+t.Pod)
-		if out {
-			d.filtered++
+// takeList makes the runtime's list the sandboxes, and those that can be told apart the targets. What was known of a
+// sandbox stays with it. Of two attempts at a pod the older is about to be stopped.
+func (w *Walker) takeList() error {
+	known := len(w.sandboxes)
+	err := w.runtime.answer.sandboxes(func(id, message []byte) error {
+		t := w.byID[string(id)]
+		if t == nil {
+			var err error
+			if t, err = w.decode(message); t == nil || err != nil {
+				return err
+			}
+			w.sandboxes = append(w.sandboxes, t)
+			w.byID[t.id] = t
 		}
-		return out
+		t.listed = w.walks
+		return nil
 	})
-	locate(ctx, d.targets, processes, socket)
-	return d
+	if err != nil {
+		return err
+	}
+	fresh := len(w.sandboxes) > known
+	w.sandboxes = slices.DeleteFunc(w.sandboxes, func(t *target) bool {
+		gone := t.listed != w.walks
+		if gone {
+			delete(w.byID, t.id)
+		}
+		return gone
+	})
+	if fresh {
+		slices.SortFunc(w.sandboxes, inOrder)
+	}
+	clear(w.targets)
+	w.targets = w.targets[:0]
+	for i, t := range w.sandboxes {
+		switch {
+		case i > 0 && t.samePod(w.sandboxes[i-1]):
+		case t.filtered:
+			w.filtered++
+		default:
+			w.targets = append(w.targets, t)
+		}
+	}
+	return nil
 }
 
-// named makes targets of the runtime's list.
-func named(items []*cri.PodSandbox, c *Config) []target {
-	targets := make([]target, len(items))
-	for i, s := range items {
-		owner := controllerOf(s.Metadata.Name, c.Node, s.Labels, s.Annotations, time.Unix(0, s.CreatedAt))
-		targets[i] = target{id: s.Id, Sandbox: metrics.Sandbox{
+func inOrder(a, b *target) int {
+	return cmp.Or(
+		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.UID, b.UID),
+		-cmp.Compare(a.attempt, b.attempt), -cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
+}
+
+func (t *target) samePod(other *target) bool {
+	return t.Namespace == other.Namespace && t.Pod == other.Pod && t.UID == other.UID
+}
+
+// decode makes a target of an item of the runtime's list, nil of one that names no pod.
+func (w *Walker) decode(message []byte) (*target, error) {
+	s, err := decodeSandbox(message)
+	if err != nil || s.Metadata == nil {
+		return nil, err
+	}
+	m, c := s.Metadata, w.config
+	owner := controllerOf(m.Name, c.Node, s.Labels, s.Annotations, time.Unix(0, s.CreatedAt))
+	t := &target{
+		id: s.Id, attempt: m.Attempt, created: s.CreatedAt,
+		Sandbox: metrics.Sandbox{
 			Node:           c.Node,
-			Namespace:      s.Metadata.Namespace,
-			Pod:            s.Metadata.Name,
+			Namespace:      m.Namespace,
+			Pod:            m.Name,
 			ControllerKind: owner.kind,
 			ControllerName: owner.name,
-			UID:            s.Metadata.Uid,
+			UID:            m.Uid,
 			Handler:        s.RuntimeHandler,
 			Unsupported:    ownKernel(s.RuntimeHandler),
-		}}
+		},
 	}
-	return targets
-}
-
-// unnamed makes targets of the pods that only their cgroups tell of: whoever may ask the API server joins the names by UID.
-func unnamed(processes processes, c *Config) []target {
-	targets := make([]target, 0, len(processes.byPod))
-	for uid := range processes.byPod {
-		targets = append(targets, target{Sandbox: metrics.Sandbox{Node: c.Node, UID: uid}})
-	}
-	slices.SortFunc(targets, func(a, b target) int { return cmp.Compare(a.UID, b.UID) })
-	return targets
+	t.filtered = c.PodFilter != nil && t.Pod != "" && !c.PodFilter.MatchString(t.Namespace+"/"+t.Pod)
+	return t, nil
 }
 
 // ownKernel tells whether a runtime handler runs pods on a kernel of their own, whose counters the node does not see.
@@ -109,101 +137,86 @@ func ownKernel(handler string) bool {
 	return slices.ContainsFunc([]string{"kata", "runsc", "gvisor", "firecracker"}, func(s string) bool { return strings.Contains(handler, s) })
 }
 
+// addByCgroup makes targets of the pods that the cgroups tell of, while the runtime does not. A UID belongs to one pod for
+// ever: one that an earlier list named keeps its name, of the others whoever may ask the API server joins it. What was
+// read in this walk stays; what has gone is no target.
+func (w *Walker) addByCgroup(found processes) {
+	w.targets = slices.DeleteFunc(w.targets, func(t *target) bool { return t.result == "" || t.result == "gone" })
+	seen := map[string]bool{}
+	for _, t := range w.targets {
+		seen[t.UID], seen[t.member] = true, true
+	}
+	named := map[string]*target{}
+	for _, t := range slices.Backward(w.sandboxes) { // so that the newest of a pod wins
+		named[t.UID] = t
+	}
+	for uid := range found.byPod {
+		t := named[uid]
+		switch {
+		case seen[uid]:
+			continue
+		case t == nil:
+			t = &target{Sandbox: metrics.Sandbox{Node: w.config.Node, UID: uid}}
+		case t.filtered:
+			w.filtered++
+			continue
+		default:
+			t.outcome = outcome{}
+		}
+		w.targets = append(w.targets, t)
+	}
+	slices.SortFunc(w.targets, inOrder)
+}
+
+// toldByCgroups returns why the cgroups told of no pod. A node without pods is no failure to find them.
+func (w *Walker) toldByCgroups(found processes) error {
+	empty := w.criFailed == nil && len(w.sandboxes) == 0
+	if found.byPod == nil || found.err != nil {
+		return found.err
+	}
+	if len(found.byContainer)+len(found.byPod) == 0 && !empty {
+		return errNoCgroup
+	}
+	return nil
+}
+
+// What the runtime is asked about one sandbox at a time: in a walk, and how soon again.
+const (
+	maxStatuses = 64
+	askAgain    = time.Minute
+)
+
 // locate finds a process for each target: the one of the sandbox itself, else the oldest of the pod (where CRI-O makes no
-// process for a sandbox), else what the runtime says.
-func locate(ctx context.Context, targets []target, processes processes, socket string) {
+// process for a sandbox), else what the runtime says. Asking the runtime for the status of every sandbox would give the
+// pids as well, but takes a call for each, CRI-O has none to give (drop_infra_ctr), and after the death of a shim
+// containerd's is somebody else's.
+func (w *Walker) locate(ctx context.Context, targets []*target, found processes) {
 	buf := make([]byte, 4<<10)
 	var lost []string
-	for i := range targets {
-		t := &targets[i]
+	for _, t := range targets {
+		dead := 0
+		if t.result == "gone" {
+			dead = t.pid
+		}
+		t.forget()
 		if t.id != "" {
-			t.pid = oldest(processes.byContainer[t.id], buf)
+			t.pid = oldest(found.byContainer[t.id], dead, buf)
 		}
 		if t.pid == 0 {
-			t.pid = oldest(processes.byPod[t.UID], buf)
+			t.pid = oldest(found.byPod[t.UID], dead, buf)
 		}
-		if t.pid == 0 && t.id != "" {
+		if t.pid == 0 && t.id != "" && len(lost) < maxStatuses && time.Since(t.asked) > askAgain {
+			t.asked = time.Now()
 			lost = append(lost, t.id)
 		}
 	}
 	if len(lost) == 0 {
 		return
 	}
-	pids := sandboxPIDs(ctx, socket, lost)
-	for i := range targets {
-		if targets[i].pid == 0 {
-			targets[i].pid = pids[targets[i].id]
+	pids := w.runtime.pids(ctx, lost)
+	for _, t := range targets {
+		if t.pid == 0 {
+			t.pid = pids[t.id]
 		}
 	}
-}
-
-// processes are the pids of a node by what their cgroups name.
-type processes struct {
-	byContainer map[string][]int
-	byPod       map[string][]int // by UID
-}
-
-// scanProcesses reads /proc/<pid>/cgroup of every process.
-func scanProcesses() (processes, error) {
-	found := processes{map[string][]int{}, map[string][]int{}}
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return found, err
-	}
-	names, err := proc.Readdirnames(-1)
-	proc.Close()
-	var mu sync.Mutex
-	inParallel(len(names), func() func(i int) {
-		buf := make([]byte, 16<<10)
-		return func(i int) {
-			pid, err := strconv.Atoi(names[i])
-			if err != nil {
-				return
-			}
-			m := membershipOf(pid, buf)
-			if m == (membership{}) {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if m.container != "" {
-				found.byContainer[m.container] = append(found.byContainer[m.container], pid)
-			}
-			if m.pod != "" {
-				found.byPod[m.pod] = append(found.byPod[m.pod], pid)
-			}
-		}
-	})
-	return found, err
-}
-
-// membershipOf reads the cgroup of a process by its pid. A process that has gone belongs nowhere.
-func membershipOf(pid int, buf []byte) membership {
-	cwd := process{fd: atCWD}
-	file, _, err := cwd.read("/proc/"+strconv.Itoa(pid)+"/cgroup", buf)
-	if err != nil {
-		return membership{}
-	}
-	return parseCgroup(file)
-}
-
-// oldest returns the process that began first and still runs: of a pod the one that its namespaces were made for.
-func oldest(pids []int, buf []byte) int {
-	if len(pids) == 1 {
-		return pids[0]
-	}
-	first, began := 0, uint64(0)
-	for _, pid := range pids {
-		p, err := openProcess(pid)
-		if err != nil {
-			continue
-		}
-		started, err := p.started(buf)
-		_, dead := p.netInode() // a zombie has no namespaces any more
-		p.close()
-		if err == nil && dead == nil && (first == 0 || started < began || started == began && pid < first) {
-			first, began = pid, started
-		}
-	}
-	return first
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// families finds the declaration of what a walk emits, once for each name. It lives as long as one walk: what a pod can
-// make up (message types of ICMP) does not pile up. Safe for concurrent use.
+// families finds the declaration of what a walk emits, once for each name. What a pod can make up (message types of ICMP)
+// must not pile up: see maxFamilies. Safe for concurrent use.
 type families struct {
 	config *Config
 	mu     sync.Mutex

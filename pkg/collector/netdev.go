@@ -24,7 +24,7 @@ var netdevColumns = [...]string{
 type netdev struct {
 	columns [len(netdevColumns)]*metrics.Metric // nil: not asked for
 	wanted  int
-	names   map[string][]metrics.Label // of the usual few devices: lo, eth0
+	names   map[string][]metrics.Label // of the devices last seen: mostly lo and eth0
 }
 
 func newNetdev(family func(name string) *metrics.Metric) *netdev {
@@ -79,9 +79,10 @@ func (d *netdev) device(name []byte) []metrics.Label {
 		return labels
 	}
 	labels := []metrics.Label{{Name: "cosanet_device", Value: printable(name)}}
-	if len(d.names) < maxInterfaces {
-		d.names[string(name)] = labels
+	if len(d.names) >= 2*maxInterfaces {
+		clear(d.names)
 	}
+	d.names[string(name)] = labels
 	return labels
 }
 

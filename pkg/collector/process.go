@@ -26,12 +26,6 @@ func openProcess(pid int) (process, error) {
 
 func (p process) close() { unix.Close(p.fd) }
 
-// membership says which pod and container the process belongs to.
-func (p process) membership(buf []byte) (membership, error) {
-	file, _, err := p.read("cgroup", buf)
-	return parseCgroup(file), err
-}
-
 // netInode identifies the network namespace of the process by the inode of its net/snmp, which each namespace has of its
 // own and which may be asked for without any right over the process (that of ns/net needs PTRACE_MODE_READ).
 func (p process) netInode() (uint64, error) {
@@ -40,20 +34,42 @@ func (p process) netInode() (uint64, error) {
 	return st.Ino, err
 }
 
-// nsfile identifies a namespace as nsfs does: what ns/net and a bind mount below /run/netns have in common.
-type nsfile struct{ dev, ino uint64 }
+// openSnmp opens net/snmp and tells its inode, as netInode does.
+func (p process) openSnmp() (fd int, inode uint64, err error) {
+	if fd, err = openat(p.fd, "net/snmp", unix.O_RDONLY); err != nil {
+		return fd, 0, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+	}
+	return fd, st.Ino, err
+}
+
+// fileID tells a file from the one that takes its name later. It identifies a namespace as nsfs does: what ns/net and a
+// bind mount below /run/netns have in common.
+type fileID struct{ dev, ino uint64 }
 
 // netNS returns the identity of the network namespace in nsfs, zero where it may not be asked for.
-func (p process) netNS() nsfile {
+func (p process) netNS() fileID {
 	var st unix.Stat_t
 	err := unix.Fstatat(p.fd, "ns/net", &st, 0)
 	if err != nil && p.inOwnNetNS() {
 		err = unix.Stat("/proc/self/ns/net", &st)
 	}
 	if err != nil {
-		return nsfile{}
+		return fileID{}
 	}
-	return nsfile{st.Dev, st.Ino}
+	return fileID{st.Dev, st.Ino}
+}
+
+// stillIn tells whether the process is in the network namespace that netNS and netInode told of.
+func (p process) stillIn(netns fileID, inode uint64) bool {
+	if netns != (fileID{}) {
+		return p.netNS() == netns
+	}
+	now, err := p.netInode()
+	return err == nil && now == inode
 }
 
 // inOwnNetNS tells whether the process is in the collector's own network namespace, which need not be entered: the node's,
@@ -93,6 +109,11 @@ func (p process) read(name string, buf []byte) (file []byte, more int, err error
 		return nil, 0, err
 	}
 	defer unix.Close(fd)
+	return readWhole(fd, buf)
+}
+
+// readWhole reads an open file as read does.
+func readWhole(fd int, buf []byte) (file []byte, more int, err error) {
 	n := 0
 	for n < len(buf) {
 		k, err := readRetry(fd, buf[n:])

@@ -17,10 +17,9 @@ import (
 // visitOne has a walk visit one target whose pid was found earlier.
 func visitOne(t *testing.T, it target) outcome {
 	t.Helper()
-	c := noRuntime(t)
-	w := &walk{config: c, families: newFamilies(c), claimed: map[uint64]int{}, targets: []target{it}, done: make([]outcome, 1)}
-	w.visit(newReader(c, w.families), 0)
-	return w.done[0]
+	w := NewWalker(noRuntime(t))
+	w.visit(newReader(w.config, w.families), &it)
+	return it.outcome
 }
 
 // TestAnotherProcessIsNotRead gives a walk a pid that belongs to another pod, or to none: what a reused pid looks like
@@ -111,14 +110,17 @@ func TestOldestProcess(t *testing.T) {
 	zombie := startPod(t, syscall.CLONE_NEWNET, "true")
 	b := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
 	buf := make([]byte, 4096)
-	if got := oldest([]int{b.pid, a.pid, 1 << 22}, buf); got != a.pid {
+	if got := oldest([]int{b.pid, a.pid, 1 << 22}, 0, buf); got != a.pid {
 		t.Errorf("oldest = %d, want %d of %d and %d", got, a.pid, a.pid, b.pid)
 	}
 	waitZombie(t, zombie.pid)
-	if got := oldest([]int{zombie.pid, b.pid}, buf); got != b.pid {
+	if got := oldest([]int{zombie.pid, b.pid}, 0, buf); got != b.pid {
 		t.Errorf("oldest = %d, want %d and not the zombie %d", got, b.pid, zombie.pid)
 	}
-	if got := oldest(nil, buf); got != 0 {
+	if got := oldest([]int{zombie.pid}, zombie.pid, buf); got != 0 {
+		t.Errorf("oldest = %d, which is dead", got)
+	}
+	if got := oldest(nil, 0, buf); got != 0 {
 		t.Errorf("oldest of none = %d", got)
 	}
 }

@@ -28,6 +28,8 @@ func Run(ctx context.Context, c *Config, w io.Writer) error {
 }
 
 func frames(ctx context.Context, c *Config, w io.Writer) error {
+	walker := NewWalker(c)
+	defer walker.Close()
 	begin := time.Now()
 	for i := range max(1, c.Samples) {
 		select {
@@ -35,13 +37,14 @@ func frames(ctx context.Context, c *Config, w io.Writer) error {
 			return context.Cause(ctx)
 		case <-time.After(time.Until(begin.Add(time.Duration(i) * c.Interval))):
 		}
-		snapshot := Walk(ctx, c)
+		snapshot := walker.Walk(ctx)
 		if ctx.Err() != nil {
 			return context.Cause(ctx) // half a walk is no frame
 		}
 		if err := metrics.WriteFrame(w, c.Encoding, c.Run, snapshot); err != nil {
 			return fmt.Errorf("writing frame %d: %w", i+1, err)
 		}
+		walker.Recycle(snapshot)
 	}
 	return nil
 }

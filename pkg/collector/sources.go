@@ -26,7 +26,12 @@ type reader struct {
 	sockets   []socketFamily
 	ofPod     []source
 	ofGuest   []source // of a pod with a kernel of its own
-	expected  int      // samples of the largest namespace so far, to make room for those of the next at once
+	ofHost    []source
+	expected  int // samples of the last namespace, to make room for those of the next at once
+
+	readSuccess *metrics.Metric
+	sourceLabel map[string][]metrics.Label // of cosanet_read_success
+	openedSnmp  int                        // net/snmp of the namespace that is being read
 }
 
 func newReader(c *Config, f *families) *reader {
@@ -43,8 +48,10 @@ func newReader(c *Config, f *families) *reader {
 		conntrack: newConntrackStat(f.family),
 		sockets:   newSocketFamilies(c.Protocols),
 		expected:  64,
+
+		readSuccess: f.family("cosanet_read_success"), sourceLabel: map[string][]metrics.Label{},
 	}
-	r.ofPod, r.ofGuest = r.sources(false), []source{r.devices()}
+	r.ofPod, r.ofGuest, r.ofHost = r.sources(false), []source{r.devices()}, r.sources(true)
 	return r
 }
 
@@ -64,7 +71,7 @@ var errAbsent = errors.New("not in this kernel")
 func (r *reader) sources(host bool) []source {
 	c := r.config
 	return []source{
-		{name: "snmp", wanted: c.Snmp, read: r.file("net/snmp", r.snmp.parse)},
+		{name: "snmp", wanted: c.Snmp, read: r.readSnmp},
 		{name: "snmp6", wanted: c.Snmp, optional: true, read: r.file("net/snmp6", r.snmp6.parse)},
 		{name: "netstat", wanted: c.Netstat, read: r.file("net/netstat", r.netstat.parse)},
 		{name: "sockstat", wanted: len(r.sockstat.known) > 0, read: r.file("net/sockstat", r.sockstat.parser(host))},
@@ -101,6 +108,15 @@ func (r *reader) file(name string, parse parser) func(process, []metrics.Sample)
 	}
 }
 
+// readSnmp reads the file that has identified the namespace.
+func (r *reader) readSnmp(_ process, dst []metrics.Sample) ([]metrics.Sample, error) {
+	file, _, err := readWhole(r.openedSnmp, r.buf)
+	if err != nil {
+		return dst, err
+	}
+	return r.snmp.parse(dst, file)
+}
+
 // readDevices reads net/dev, the one file that a pod can make larger than the bound: by making devices.
 func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
 	file, more, err := p.read("net/dev", r.buf)
@@ -112,9 +128,9 @@ func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample,
 	return dst, err
 }
 
-// samples reads sources of a process's namespace. What fails is said in the samples and never ends the others.
-func (r *reader) samples(p process, sources []source) (samples []metrics.Sample, failed bool) {
-	samples = make([]metrics.Sample, 0, r.expected)
+// samples reads sources of a process's namespace into dst. What fails is said in the samples and never ends the others.
+func (r *reader) samples(p process, sources []source, dst []metrics.Sample) (samples []metrics.Sample, failed bool) {
+	samples = dst
 	for i := range sources {
 		s := &sources[i]
 		if !s.wanted {
@@ -134,13 +150,21 @@ func (r *reader) samples(p process, sources []source) (samples []metrics.Sample,
 			samples = r.success(samples, s.name, false)
 		}
 	}
-	r.expected = max(r.expected, len(samples)+1)
+	r.expected = len(samples) + 1
 	return samples, failed
 }
 
 // success appends whether a source could be read.
 func (r *reader) success(dst []metrics.Sample, source string, ok bool) []metrics.Sample {
-	return r.append(dst, "cosanet_read_success", boolean(ok), metrics.Label{Name: "source", Value: source})
+	labels := r.sourceLabel[source]
+	if labels == nil {
+		labels = []metrics.Label{{Name: "source", Value: source}}
+		r.sourceLabel[source] = labels
+	}
+	if r.readSuccess != nil {
+		dst = append(dst, metrics.Sample{Metric: r.readSuccess, Labels: labels, Value: boolean(ok)})
+	}
+	return dst
 }
 
 func (r *reader) append(dst []metrics.Sample, name string, v float64, labels ...metrics.Label) []metrics.Sample {

@@ -18,6 +18,9 @@ type twoLine struct {
 	columns map[string][]*metrics.Metric
 }
 
+// maxHeadings bounds the lines of names that are remembered: a pod can make up any combination of message types.
+const maxHeadings = 64
+
 func newTwoLine(field func(proto, name string) *metrics.Metric) *twoLine {
 	return &twoLine{field: field, columns: map[string][]*metrics.Metric{}}
 }
@@ -31,6 +34,9 @@ func (t *twoLine) parse(dst []metrics.Sample, file []byte) ([]metrics.Sample, er
 		columns, ok := t.columns[string(names)]
 		if !ok {
 			columns = t.resolve(string(names))
+			if len(t.columns) >= maxHeadings {
+				clear(t.columns)
+			}
 			t.columns[string(names)] = columns
 		}
 		colon := bytes.IndexByte(names, ':')

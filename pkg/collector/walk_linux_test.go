@@ -73,25 +73,31 @@ func TestSharedNamespaceOnce(t *testing.T) {
 func TestFirstOfSharedNamespaceGone(t *testing.T) {
 	needsRoot(t)
 	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
-	shared := inode(t, pod.pid)
-	it := target{id: pod.id, pid: pod.pid}
+	p, err := openProcess(pod.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	netns, shared := p.netNS(), inode(t, pod.pid)
 	read := []metrics.Sample{{Value: 42}}
 	for _, test := range []struct {
 		name string
 		done []outcome
 		want []string
 	}{
-		{"unread by the others", []outcome{{result: "gone", inode: shared}, {result: "shared", inode: shared}, {result: "shared", inode: shared}}, []string{"gone", "read", "shared"}},
-		{"read by the next", []outcome{{result: "gone", inode: shared}, {result: "read", inode: shared, samples: read}, {result: "shared", inode: shared}}, []string{"gone", "read", "shared"}},
-		{"read by the last", []outcome{{result: "gone", inode: shared}, {result: "gone"}, {result: "read", inode: shared, samples: read}}, []string{"gone", "gone", "read"}},
-		{"read twice", []outcome{{result: "read", inode: shared, samples: read}, {result: "read", inode: shared, samples: read}, {result: "shared", inode: shared}}, []string{"read", "shared", "shared"}},
+		{"unread by the others", []outcome{{result: "gone"}, {result: "shared"}, {result: "shared"}}, []string{"gone", "read", "shared"}},
+		{"read by the next", []outcome{{result: "gone"}, {result: "read", samples: read}, {result: "shared"}}, []string{"gone", "read", "shared"}},
+		{"read by the last", []outcome{{result: "gone"}, {result: "shared"}, {result: "read", samples: read}}, []string{"gone", "read", "shared"}},
+		{"read by the last alone", []outcome{{result: "gone"}, {result: "gone"}, {result: "read", samples: read}}, []string{"gone", "gone", "read"}},
 	} {
-		c := noRuntime(t)
-		w := &walk{config: c, families: newFamilies(c), claimed: map[uint64]int{shared: 0}, targets: []target{it, it, it}, done: test.done}
-		w.reconsider()
-		for i, o := range w.done {
-			if o.result != test.want[i] || (o.samples != nil) != (o.result == "read") {
-				t.Errorf("%s: target %d is %s with %d samples, want %s", test.name, i, o.result, len(o.samples), test.want[i])
+		w := NewWalker(noRuntime(t))
+		for _, o := range test.done {
+			w.targets = append(w.targets, &target{id: pod.id, pid: pod.pid, netns: netns, inode: shared, outcome: o})
+		}
+		w.shareOnce(context.Background())
+		for i, it := range w.targets {
+			if it.result != test.want[i] || (it.samples != nil) != (it.result == "read") {
+				t.Errorf("%s: target %d is %s with %d samples, want %s", test.name, i, it.result, len(it.samples), test.want[i])
 			}
 		}
 	}
