@@ -66,7 +66,8 @@ func TestDirectImports(t *testing.T) {
 		"./pkg/metrics": {"github.com/prometheus/client_model/", "github.com/prometheus/common/"},
 		"./pkg/collector": {
 			module + "/pkg/metrics", "golang.org/x/sys/", "golang.org/x/sync/", "github.com/vishvananda/netns", "github.com/ti-mo/conntrack",
-			"github.com/mdlayher/netlink", "k8s.io/cri-api/", "google.golang.org/grpc",
+			"github.com/mdlayher/netlink", "k8s.io/cri-api/", "google.golang.org/grpc", "golang.org/x/net/netutil", "github.com/klauspost/compress/flate",
+			"github.com/prometheus/client_golang/", "github.com/prometheus/common/expfmt", "github.com/prometheus/exporter-toolkit/",
 		},
 		"./pkg/plugin": {
 			module + "/pkg/metrics", "golang.org/x/sync/", "golang.org/x/term", "github.com/spf13/", "k8s.io/api/", "k8s.io/apimachinery/",

@@ -75,7 +75,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %v", test.args, err)
 			continue
 		}
-		if diff := cmp.Diff(test.want, *got); diff != "" {
+		if diff := cmp.Diff(test.want, got.Config); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", test.args, diff)
 		}
 	}
@@ -102,7 +102,13 @@ func TestWrongCommandLine(t *testing.T) {
 		"--samples many":                       "invalid value",
 		"--interval -1s":                       "may not be negative",
 		"--deadline 5":                         "invalid value",
-		"--serve":                              "not defined",
+		"--serve --samples 2":                  "--samples is for a single run and --serve for an exporter",
+		"--once -listen :0":                    "--once is for a single run and --listen for an exporter",
+		"--serve --cache-duration -1s":         "may not be negative",
+		"--serve --scrape-timeout 0s":          "more than nothing",
+		"--serve --max-connections 0":          "at least 1",
+		"--logformat xml":                      `unknown log format "xml"`,
+		"--verbosity loud":                     `unknown verbosity "loud"`,
 		"now":                                  `unexpected argument "now"`,
 	} {
 		stdout, stderr, code := run(strings.Fields(args)...)

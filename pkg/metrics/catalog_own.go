@@ -23,4 +23,18 @@ var ownMetrics = []*Metric{
 		Help: "Sandboxes that the walk found, by what became of them."},
 	{Name: "cosanet_dropped_series", Type: Gauge, Unit: "series", Labels: []string{"reason"}, Ref: ownRef,
 		Help: "Series that were read and left out of this walk, by the bound that cut them off."},
+
+	// Of the exporter, in its answers only. pkg/collector/own.go has one more, a histogram.
+	{Name: "cosanet_exporter_info", Type: Gauge, Labels: []string{"metrics", "sockets", "pod_filter"}, Ref: ownRef,
+		Help: "What this exporter counts, in its labels: the set of metrics (custom: not as a set has them), the protocols whose sockets are counted, the expression that pods must match; always 1."},
+	{Name: "cosanet_exporter_scrapes_total", Type: Counter, Unit: "scrapes", Labels: []string{"code"}, Ref: ownRef,
+		Help: "Scrapes that were answered, by the HTTP status of the answer."},
+	{Name: "cosanet_exporter_cut_answers_total", Type: Counter, Unit: "answers", Ref: ownRef,
+		Help: "Answers that were not written to their end, since the client went away or read too slowly."},
+	{Name: "cosanet_exporter_in_flight_scrapes", Type: Gauge, Unit: "scrapes", Ref: ownRef,
+		Help: "Scrapes being answered now, this one included."},
+	{Name: "cosanet_exporter_walks_total", Type: Counter, Unit: "walks", Labels: []string{"result"}, Ref: ownRef,
+		Help: "Walks over the node, by what became of them: done, or failed for want of time."},
+	{Name: "cosanet_exporter_walk_age_seconds", Type: Gauge, Unit: "seconds", Ref: ownRef,
+		Help: "How long before this answer its walk began."},
 }
