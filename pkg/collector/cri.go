@@ -69,13 +69,20 @@ type runtimeClient struct {
 // list asks for the sandboxes that are ready; the answer is valid until the next question. Where several sockets answer (docker brings a containerd of its own), the first with any sandbox is the
 // kubelet's. ctx bounds all of it, criTimeout each socket.
 func (c *runtimeClient) list(ctx context.Context) error {
+	err, answered := errNoSocket, ""
 	if c.conn != nil {
-		if err := c.ask(ctx, c.path); err == nil && len(c.answer.bytes) > 0 {
+		answered = c.path
+		switch err = c.ask(ctx, c.path); {
+		case err == nil && len(c.answer.bytes) > 0:
 			return nil
+		case err != nil:
+			answered = ""
 		}
 	}
-	err, answered := errors.New("no container runtime socket found"), ""
 	for _, path := range socketPaths(c.override) {
+		if path == answered {
+			continue // and has no sandbox
+		}
 		switch asked := c.ask(ctx, path); {
 		case asked == nil && len(c.answer.bytes) > 0:
 			return nil
@@ -89,8 +96,11 @@ func (c *runtimeClient) list(ctx context.Context) error {
 	return err
 }
 
-// errNoSocket says that no runtime is to be expected at a path.
-var errNoSocket = errors.New("no socket")
+// fileID tells a file from the one that takes its name later.
+type fileID struct{ dev, ino uint64 }
+
+// errNoSocket says that no runtime is to be expected where it was looked for.
+var errNoSocket = errors.New("no container runtime socket found")
 
 // ask lists the sandboxes of the runtime at a path. A connection that breaks may have been idle since its runtime ended:
 // its successor is asked at once.

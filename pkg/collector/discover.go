@@ -25,7 +25,7 @@ type target struct {
 	pid    int       // of a process in its network namespace; 0: none was found
 	cgroup []byte    // of the process, as it proved itself; nil: it has not yet
 	member string    // the pod in there
-	netns  fileID    // where the process was then, zero where it may not be asked for
+	netns  uint64    // where the process was then, zero where it may not be asked for
 	inode  uint64    // the same, of net/snmp; 0: it has not proved itself
 	asked  time.Time // when the runtime was asked for its process in vain
 
@@ -46,7 +46,7 @@ func (t *target) owns(m membership) bool {
 }
 
 // forget drops what was known of the process.
-func (t *target) forget() { t.pid, t.cgroup, t.member, t.netns, t.inode = 0, nil, "", fileID{}, 0 }
+func (t *target) forget() { t.pid, t.cgroup, t.member, t.netns, t.inode = 0, nil, "", 0, 0 }
 
 // errNoCgroup says that no process seen from here is in the cgroup of a pod: without hostPID, none would be.
 var errNoCgroup = errors.New("no process is in the cgroup of a pod")
@@ -205,6 +205,9 @@ func (w *Walker) locate(ctx context.Context, targets []*target, found processes)
 		if t.pid == 0 {
 			t.pid = oldest(found.byPod[t.UID], dead, buf)
 		}
+		if t.pid == 0 && (slices.Contains(found.byContainer[t.id], dead) || slices.Contains(found.byPod[t.UID], dead)) {
+			t.pid = dead // a zombie: it is about to go
+		}
 		if t.pid == 0 && t.id != "" && len(lost) < maxStatuses && time.Since(t.asked) > askAgain {
 			t.asked = time.Now()
 			lost = append(lost, t.id)
@@ -219,4 +222,21 @@ func (w *Walker) locate(ctx context.Context, targets []*target, found processes)
 			t.pid = pids[t.id]
 		}
 	}
+}
+
+// others finds another process for each target whose process has gone, as the pause process of a pod may that lives on.
+func (w *Walker) others(found processes) []*target {
+	buf := make([]byte, 4<<10)
+	var targets []*target
+	for _, t := range w.targets {
+		if t.result != "gone" {
+			continue
+		}
+		if pid := oldest(found.byPod[t.UID], t.pid, buf); pid != 0 && pid != t.pid {
+			t.forget()
+			t.pid = pid
+			targets = append(targets, t)
+		}
+	}
+	return targets
 }

@@ -16,7 +16,7 @@ var netnsDirs = [...]string{"/run/netns", "/proc/1/root/run/netns", "/proc/1/roo
 
 // netnsNames are the names of namespaces, read anew when a directory of them has changed.
 type netnsNames struct {
-	names map[fileID]string
+	names map[uint64]string // by inode in nsfs
 	dirs  [len(netnsDirs)]netnsDir
 	read  time.Time
 }
@@ -42,23 +42,27 @@ func (n *netnsNames) refresh() {
 	if settled && dirs == n.dirs && n.names != nil {
 		return
 	}
-	n.dirs, n.read, n.names = dirs, time.Now(), map[fileID]string{}
+	n.dirs, n.read, n.names = dirs, time.Now(), map[uint64]string{}
+	var nsfs unix.Stat_t
+	if unix.Stat("/proc/self/ns/net", &nsfs) != nil {
+		return
+	}
 	for i, dir := range dirs {
 		if dir.id != (fileID{}) && (i == 0 || dir.id != dirs[i-1].id) {
-			n.add(netnsDirs[i])
+			n.add(netnsDirs[i], nsfs.Dev)
 		}
 	}
 }
 
-func (n *netnsNames) add(dir string) {
+func (n *netnsNames) add(dir string, nsfs uint64) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
 		var st unix.Stat_t
-		if unix.Stat(dir+"/"+e.Name(), &st) == nil {
-			n.names[fileID{st.Dev, st.Ino}] = e.Name()
+		if unix.Stat(dir+"/"+e.Name(), &st) == nil && st.Dev == nsfs {
+			n.names[st.Ino] = e.Name()
 		}
 	}
 }

@@ -20,22 +20,33 @@ func number(b []byte) (v float64, rest []byte, err error) {
 	if negative {
 		b = b[1:]
 	}
-	var u uint64
+	u, rest, err := integer(b)
+	if err != nil || len(rest) > 0 && rest[0] != ' ' && rest[0] != '\t' {
+		return 0, nil, errMalformed
+	}
+	if negative {
+		return -float64(u), rest, nil
+	}
+	return float64(u), rest, nil
+}
+
+// integer reads the decimal digits at the start of b.
+func integer(b []byte) (u uint64, rest []byte, err error) {
 	i := 0
-	for ; i < len(b) && '0' <= b[i] && b[i] <= '9'; i++ {
+	for ; i < len(b); i++ {
 		d := uint64(b[i] - '0')
-		if u > (math.MaxUint64-d)/10 {
+		if d > 9 {
+			break
+		}
+		if i >= 19 && u > (math.MaxUint64-d)/10 { // 19 digits always fit
 			return 0, nil, errMalformed
 		}
 		u = u*10 + d
 	}
-	if i == 0 || i < len(b) && b[i] != ' ' && b[i] != '\t' {
+	if i == 0 {
 		return 0, nil, errMalformed
 	}
-	if negative {
-		return -float64(u), b[i:], nil
-	}
-	return float64(u), b[i:], nil
+	return u, b[i:], nil
 }
 
 // hexadecimal reads a hexadecimal number of at most 16 digits at the start of b, as number does.

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +22,9 @@ var errTooLarge = errors.New("larger than 256 KiB")
 type process struct{ fd int }
 
 func openProcess(pid int) (process, error) {
-	fd, err := openat(unix.AT_FDCWD, "/proc/"+strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY)
+	var name [32]byte
+	path := append(strconv.AppendInt(append(name[:0], "/proc/"...), int64(pid), 10), 0)
+	fd, err := openat(unix.AT_FDCWD, unsafe.String(&path[0], len(path)), unix.O_PATH|unix.O_DIRECTORY)
 	return process{fd}, err
 }
 
@@ -36,7 +40,7 @@ func (p process) netInode() (uint64, error) {
 
 // openSnmp opens net/snmp and tells its inode, as netInode does.
 func (p process) openSnmp() (fd int, inode uint64, err error) {
-	if fd, err = openat(p.fd, "net/snmp", unix.O_RDONLY); err != nil {
+	if fd, err = openat(p.fd, "net/snmp\x00", unix.O_RDONLY); err != nil {
 		return fd, 0, err
 	}
 	var st unix.Stat_t
@@ -46,26 +50,32 @@ func (p process) openSnmp() (fd int, inode uint64, err error) {
 	return fd, st.Ino, err
 }
 
-// fileID tells a file from the one that takes its name later. It identifies a namespace as nsfs does: what ns/net and a
-// bind mount below /run/netns have in common.
-type fileID struct{ dev, ino uint64 }
+// netNS returns the inode of the network namespace in nsfs, which ns/net and a bind mount below /run/netns have in common;
+// zero where it may not be asked for.
+func (p process) netNS() uint64 {
+	inode := readNS(p.fd, "ns/net\x00")
+	if inode == 0 && p.inOwnNetNS() {
+		inode = readNS(atCWD, "/proc/self/ns/net\x00")
+	}
+	return inode
+}
 
-// netNS returns the identity of the network namespace in nsfs, zero where it may not be asked for.
-func (p process) netNS() fileID {
-	var st unix.Stat_t
-	err := unix.Fstatat(p.fd, "ns/net", &st, 0)
-	if err != nil && p.inOwnNetNS() {
-		err = unix.Stat("/proc/self/ns/net", &st)
+// readNS reads a link such as net:[4026531840].
+func readNS(dir int, name string) uint64 {
+	var buf [32]byte
+	link := buf[:max(0, readlinkat(dir, name, buf[:]))]
+	link, ok := bytes.CutSuffix(link, []byte("]"))
+	if _, number, found := bytes.Cut(link, []byte(":[")); ok && found {
+		if inode, rest, err := integer(number); err == nil && len(rest) == 0 {
+			return inode
+		}
 	}
-	if err != nil {
-		return fileID{}
-	}
-	return fileID{st.Dev, st.Ino}
+	return 0
 }
 
 // stillIn tells whether the process is in the network namespace that netNS and netInode told of.
-func (p process) stillIn(netns fileID, inode uint64) bool {
-	if netns != (fileID{}) {
+func (p process) stillIn(netns, inode uint64) bool {
+	if netns != 0 {
 		return p.netNS() == netns
 	}
 	now, err := p.netInode()
@@ -149,14 +159,38 @@ func overflow(fd int, buf []byte) (file []byte, more int, err error) {
 	return buf[:whole], more, errTooLarge
 }
 
+// openat and readlinkat make no copy of a name that ends in a zero byte: there are a dozen a namespace.
+
 func openat(dir int, name string, flags int) (int, error) {
 	for {
-		fd, err := unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0)
+		fd, err := 0, error(nil)
+		if terminated(name) {
+			r, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(flags|unix.O_CLOEXEC|unix.O_LARGEFILE), 0, 0, 0)
+			if fd = int(r); errno != 0 {
+				fd, err = -1, errno
+			}
+		} else {
+			fd, err = unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0)
+		}
 		if err != unix.EINTR {
 			return fd, err
 		}
 	}
 }
+
+// readlinkat returns how many bytes of the link's text are in buf; less than 1: it could not be read.
+func readlinkat(dir int, name string, buf []byte) int {
+	if !terminated(name) || len(buf) == 0 {
+		return -1
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_READLINKAT, uintptr(dir), uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0)
+	if errno != 0 {
+		return -1
+	}
+	return int(n)
+}
+
+func terminated(name string) bool { return strings.HasSuffix(name, "\x00") }
 
 func readRetry(fd int, buf []byte) (int, error) {
 	for {

@@ -41,7 +41,7 @@ func (w *Walker) snapshot(begin time.Time) *metrics.Snapshot {
 // record completes what is known of a target once all are done.
 func (w *Walker) record(t *target) metrics.Record {
 	s := t.Sandbox
-	s.Inode = t.netns.ino
+	s.Inode = t.netns
 	if t.result == "shared" {
 		if s.HostNetwork = t.inode == w.hostInode; !s.HostNetwork {
 			first := w.claimed[t.inode]

@@ -99,6 +99,7 @@ func (r *reader) parseSoftnet(dst []metrics.Sample, file []byte) ([]metrics.Samp
 }
 
 func (r *reader) file(name string, parse parser) func(process, []metrics.Sample) ([]metrics.Sample, error) {
+	name += "\x00" // see openat
 	return func(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
 		file, _, err := p.read(name, r.buf)
 		if err != nil {
@@ -119,7 +120,7 @@ func (r *reader) readSnmp(_ process, dst []metrics.Sample) ([]metrics.Sample, er
 
 // readDevices reads net/dev, the one file that a pod can make larger than the bound: by making devices.
 func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
-	file, more, err := p.read("net/dev", r.buf)
+	file, more, err := p.read("net/dev\x00", r.buf)
 	if err != nil && !errors.Is(err, errTooLarge) {
 		return dst, err
 	}

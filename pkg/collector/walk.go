@@ -95,7 +95,7 @@ func (w *Walker) visit(r *reader, t *target) {
 
 // proves tells whether a process is of the sandbox: by its cgroup, which is compared with what it was when it was last parsed.
 func (t *target) proves(p process, buf []byte) bool {
-	file, _, err := p.read("cgroup", buf)
+	file, _, err := p.read("cgroup\x00", buf)
 	if err != nil {
 		return false
 	}
@@ -189,7 +189,7 @@ func (w *Walker) readHost(done *sync.WaitGroup) {
 			defer unix.Close(snmp)
 		}
 		r.openedSnmp = snmp
-		record.Sandbox.Inode = p.netNS().ino
+		record.Sandbox.Inode = p.netNS()
 		record.Samples, _ = r.samples(p, r.ofHost, w.room.take(r.expected))
 		w.dropped.Add(int64(r.dropped))
 		r.dropped = 0
@@ -198,7 +198,7 @@ func (w *Walker) readHost(done *sync.WaitGroup) {
 
 // workers is how many goroutines do n things. More of them than processors gain little: reading /proc is work for the
 // processor.
-func workers(n int) int { return min(n, 2*runtime.GOMAXPROCS(0), 8) }
+func workers(n int) int { return min(n, runtime.GOMAXPROCS(0), 8) }
 
 // inParallel calls do(0) to do(n-1) from a few goroutines, each of which has its own do.
 func inParallel(n int, newDo func(worker int) (do func(i int))) {

@@ -90,6 +90,7 @@ func (w *Walker) Walk(ctx context.Context) *metrics.Snapshot {
 	missing := w.missing()
 	w.locate(ctx, missing, found)
 	w.visitAll(ctx, missing)
+	w.visitAll(ctx, w.others(found))
 	w.shareOnce(ctx)
 	hostRead.Wait()
 	return w.snapshot(begin)
