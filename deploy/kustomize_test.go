@@ -59,7 +59,10 @@ func TestCombinations(t *testing.T) {
 			build(t, "combined", compose("../", a, b)...)
 		}
 	}
-	build(t, "combined", compose("../", names...)...)
+	build(t, "combined", compose("../", everyComponent...)...)
+	if diff := cmp.Diff(names, everyComponent); diff != "" {
+		t.Errorf("components (-) and everyComponent (+):\n%s", diff)
+	}
 }
 
 // build builds a directory of the embedded tree; with kustomization, one of that text beside base.
@@ -80,8 +83,11 @@ func build(t testing.TB, dir string, kustomization ...byte) []byte {
 		t.Fatal(err)
 	}
 	if len(kustomization) > 0 {
-		if err := tree.WriteFile(path.Join(dir, "kustomization.yaml"), kustomization); err != nil {
-			t.Fatal(err)
+		// Beside it what a kustomization of docs/operations.md makes a Secret of.
+		for _, file := range []string{"web-config.yaml", "tls.crt", "tls.key", "ca.crt", "kustomization.yaml"} {
+			if err := tree.WriteFile(path.Join(dir, file), kustomization); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	options := krusty.MakeDefaultOptions()

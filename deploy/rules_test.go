@@ -1,0 +1,168 @@
+package deploy
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "write prometheus/rules.yaml anew")
+
+// TestRulesAreThoseOfTheOperator keeps prometheus/rules.yaml the spec of the PrometheusRule, comments included.
+func TestRulesAreThoseOfTheOperator(t *testing.T) {
+	object, err := Files.ReadFile("components/prometheus-operator/prometheusrule.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, spec, ok := strings.Cut(string(object), "\nspec:\n")
+	if !ok {
+		t.Fatal("the PrometheusRule has no spec")
+	}
+	want := "# Cut out of components/prometheus-operator/prometheusrule.yaml by \"go test ./deploy -update\". Do not edit.\n" +
+		regexp.MustCompile(`(?m)^  `).ReplaceAllString(spec, "")
+	const file = "prometheus/rules.yaml"
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is not what the operator gets: go test ./deploy -update (-want +got):\n%s", file, diff)
+	}
+}
+
+// TestPromtool has promtool check the rules and evaluate every alert.
+func TestPromtool(t *testing.T) {
+	promtool := program(t, "promtool")
+	for _, args := range [][]string{
+		{"check", "rules", "prometheus/rules.yaml"},
+		{"test", "rules", "testdata/rules_test.yaml"},
+	} {
+		t.Run(strings.Join(args[:2], " "), func(t *testing.T) {
+			if out, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
+				t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+			}
+		})
+	}
+}
+
+// TestEveryAlertIsTested wants each alert among those that testdata/rules_test.yaml makes fire.
+func TestEveryAlertIsTested(t *testing.T) {
+	text, err := os.ReadFile("testdata/rules_test.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Tests []struct {
+			PromQL []struct {
+				Samples []struct{ Labels string } `json:"exp_samples"`
+			} `json:"promql_expr_test"`
+		}
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	fired := map[string]bool{}
+	name, severity := regexp.MustCompile(`alertname="(\w+)"`), regexp.MustCompile(`severity="(\w+)"`)
+	for _, test := range file.Tests {
+		for _, ask := range test.PromQL {
+			for _, s := range ask.Samples {
+				if n, sev := name.FindStringSubmatch(s.Labels), severity.FindStringSubmatch(s.Labels); n != nil && sev != nil {
+					fired[n[1]+" "+sev[1]] = true
+				}
+			}
+		}
+	}
+	var want, got []string
+	for _, r := range ruleList(t) {
+		want = append(want, r.Alert+" "+r.Labels["severity"])
+	}
+	for f := range fired {
+		got = append(got, f)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("alerts (-) and those that the test makes fire (+):\n%s", diff)
+	}
+}
+
+// TestFindings wants a section of docs/findings.md for every alert, an alert for every section, and each alert to say where
+// its section is.
+func TestFindings(t *testing.T) {
+	text, err := os.ReadFile("../docs/findings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?m)^### (\S+)$`).FindAllSubmatch(text, -1) {
+		got = append(got, string(m[1]))
+	}
+	for _, r := range ruleList(t) {
+		want = append(want, r.Alert)
+		for _, annotation := range []string{"summary", "description", "runbook_url"} {
+			if r.Annotations[annotation] == "" {
+				t.Errorf("%s has no %s", r.Alert, annotation)
+			}
+		}
+		// GitHub's anchor of a heading of one word is the word in lower case.
+		url := "https://github.com/cosanet/kubectl-cosanet/blob/main/docs/findings.md#" + strings.ToLower(r.Alert)
+		if r.Annotations["runbook_url"] != url {
+			t.Errorf("%s: runbook_url %s, want %s", r.Alert, r.Annotations["runbook_url"], url)
+		}
+		if !slices.Contains([]string{"info", "warning", "critical"}, r.Labels["severity"]) {
+			t.Errorf("%s: severity %q", r.Alert, r.Labels["severity"])
+		}
+	}
+	if diff := cmp.Diff(slices.Compact(want), got); diff != "" {
+		t.Errorf("alerts (-) and sections of docs/findings.md (+), in order:\n%s", diff)
+	}
+	for section := range bytes.SplitSeq(text, []byte("\n### ")) {
+		heading, rest, _ := bytes.Cut(section, []byte("\n"))
+		if !slices.Contains(want, string(heading)) {
+			continue
+		}
+		for _, part := range []string{"**Means.**", "**Threshold.**", "**Look at.**", "**Next.**", "```\n"} {
+			if !bytes.Contains(rest, []byte(part)) {
+				t.Errorf("docs/findings.md, %s: no %q", heading, part)
+			}
+		}
+	}
+}
+
+func ruleList(t testing.TB) []rule {
+	t.Helper()
+	all, err := alerts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 20 {
+		t.Fatalf("only %d alerts", len(all))
+	}
+	return all
+}
+
+// program finds a program of the tests: in PATH, or where make deps puts it.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	if path, err := exec.LookPath("../bin/tools/" + name); err == nil {
+		return path
+	}
+	mustHave(t, name+" is missing: make deps")
+	return ""
+}
