@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"os"
@@ -242,9 +243,14 @@ func TestSocketTable(t *testing.T) {
 }
 
 // fuzzParser checks what holds for any file: no panic, what was there before stays, no sample without a family, and the
-// memory of an earlier file changes nothing.
+// memory of an earlier file changes nothing, be it the same or another.
 func fuzzParser(f *testing.F, name string, seeds ...string) {
-	f.Add(capture(f, name))
+	whole := capture(f, name)
+	f.Add(whole)
+	_, shorter, _ := bytes.Cut(whole, []byte("\n")) // every line is one further up
+	f.Add(shorter)
+	_, shorter, _ = bytes.Cut(shorter, []byte("\n"))
+	f.Add(shorter)
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
@@ -263,6 +269,12 @@ func fuzzParser(f *testing.F, name string, seeds ...string) {
 		second, again := parse(nil, file)
 		if (err == nil) != (again == nil) || !cmp.Equal(short(first[1:]), short(second)) {
 			t.Fatalf("read again: %v, %v; at first: %v, %v", short(second), again, short(first[1:]), err)
+		}
+		parse = parsers()[name]
+		parse(nil, whole)
+		third, after := parse(nil, file)
+		if (err == nil) != (after == nil) || !cmp.Equal(short(first[1:]), short(third)) {
+			t.Fatalf("read after another: %v, %v; at first: %v, %v", short(third), after, short(first[1:]), err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -11,40 +12,70 @@ import (
 //	Ip6InReceives                   	0
 //
 // The protocol ends with the first 6, as in the original exporter: Ip6_InReceives, Icmp6_OutType135.
+//
+// What a name means is worked out once; the lines of one namespace are nearly always those of the last.
 type snmp6 struct {
 	field func(proto, name string) *metrics.Metric // nil: not asked for
-	known map[string]*metrics.Metric
+	known map[string]*snmp6Line
+	lines []*snmp6Line // of the last file
+}
+
+type snmp6Line struct {
+	name   string
+	metric *metrics.Metric // nil: not asked for
 }
 
 func newSnmp6(field func(proto, name string) *metrics.Metric) *snmp6 {
-	return &snmp6{field: field, known: map[string]*metrics.Metric{}}
+	return &snmp6{field: field, known: map[string]*snmp6Line{}}
 }
 
 // parse appends the file's samples to dst.
 func (s *snmp6) parse(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) {
-	for len(file) > 0 {
+	for i := 0; len(file) > 0; i++ {
 		var l []byte
 		l, file = line(file)
-		end := bytes.IndexAny(l, " \t")
-		if end < 0 {
-			return dst, errMalformed
+		if i == len(s.lines) {
+			s.lines = append(s.lines, &snmp6Line{})
 		}
-		m, ok := s.known[string(l[:end])]
-		if !ok {
-			six := bytes.IndexByte(l[:end], '6')
-			if six < 0 || six+1 == end {
-				return dst, errMalformed
+		if !s.lines[i].begins(l) {
+			known, err := s.lookup(l)
+			if err != nil {
+				return dst, err
 			}
-			m = s.field(string(l[:six+1]), string(l[six+1:end]))
-			s.known[string(l[:end])] = m
+			s.lines[i] = known
 		}
-		v, rest, err := number(l[end:])
+		known := s.lines[i]
+		v, rest, err := number(l[len(known.name):])
 		if err != nil || !blank(rest) {
 			return dst, errMalformed
 		}
-		if m != nil {
-			dst = append(dst, metrics.Sample{Metric: m, Value: v})
+		if known.metric != nil {
+			dst = append(dst, metrics.Sample{Metric: known.metric, Value: v})
 		}
 	}
 	return dst, nil
+}
+
+// begins tells whether a line has this name.
+func (k *snmp6Line) begins(l []byte) bool {
+	n := len(k.name)
+	return n > 0 && n < len(l) && (l[n] == ' ' || l[n] == '\t') && string(l[:n]) == k.name
+}
+
+func (s *snmp6) lookup(l []byte) (*snmp6Line, error) {
+	end := bytes.IndexAny(l, " \t")
+	if end < 0 {
+		return nil, errMalformed
+	}
+	if known, ok := s.known[string(l[:end])]; ok {
+		return known, nil
+	}
+	name := string(l[:end])
+	six := strings.IndexByte(name, '6')
+	if six < 0 || six+1 == len(name) {
+		return nil, errMalformed
+	}
+	known := &snmp6Line{name, s.field(name[:six+1], name[six+1:])}
+	s.known[name] = known
+	return known, nil
 }

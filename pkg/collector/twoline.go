@@ -14,31 +14,37 @@ import (
 // What a line of names means is worked out once and remembered by its text: it is the same in every namespace, but for
 // IcmpMsg, which names the message types that were seen.
 type twoLine struct {
-	field   func(proto, name string) *metrics.Metric // nil: not asked for
-	columns map[string][]*metrics.Metric
+	field func(proto, name string) *metrics.Metric // nil: not asked for
+	known map[string]*heading                      // by line
+	last  []*heading                               // of the last file, in order
+}
+
+// heading is a line of names.
+type heading struct {
+	line    string
+	columns []*metrics.Metric
 }
 
 // maxHeadings bounds the lines of names that are remembered: a pod can make up any combination of message types.
 const maxHeadings = 64
 
 func newTwoLine(field func(proto, name string) *metrics.Metric) *twoLine {
-	return &twoLine{field: field, columns: map[string][]*metrics.Metric{}}
+	return &twoLine{field: field, known: map[string]*heading{}}
 }
 
 // parse appends the file's samples to dst.
 func (t *twoLine) parse(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) {
-	for len(file) > 0 {
+	for i := 0; len(file) > 0; i++ {
 		var names, values []byte
 		names, file = line(file)
 		values, file = line(file)
-		columns, ok := t.columns[string(names)]
-		if !ok {
-			columns = t.resolve(string(names))
-			if len(t.columns) >= maxHeadings {
-				clear(t.columns)
-			}
-			t.columns[string(names)] = columns
+		if i == len(t.last) {
+			t.last = append(t.last, &heading{})
 		}
+		if string(names) != t.last[i].line {
+			t.last[i] = t.lookup(names)
+		}
+		columns := t.last[i].columns
 		colon := bytes.IndexByte(names, ':')
 		if colon < 0 || !bytes.HasPrefix(values, names[:colon+1]) {
 			return dst, errMalformed
@@ -59,6 +65,18 @@ func (t *twoLine) parse(dst []metrics.Sample, file []byte) ([]metrics.Sample, er
 		}
 	}
 	return dst, nil
+}
+
+func (t *twoLine) lookup(names []byte) *heading {
+	known, ok := t.known[string(names)]
+	if !ok {
+		if len(t.known) >= maxHeadings {
+			clear(t.known)
+		}
+		known = &heading{string(names), t.resolve(string(names))}
+		t.known[known.line] = known
+	}
+	return known
 }
 
 func (t *twoLine) resolve(names string) []*metrics.Metric {
