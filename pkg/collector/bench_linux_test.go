@@ -3,7 +3,9 @@ package collector
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
@@ -30,6 +32,44 @@ func BenchmarkWalk(b *testing.B) {
 		text = metrics.Append(text[:0], s)
 	}
 	b.ReportMetric(float64(len(text)), "bytes")
+}
+
+// BenchmarkGrowth walks more and more namespaces as the exporter does, with a runtime that lists all of them.
+//
+//	go test ./pkg/collector -run '^$' -bench Growth -benchtime 20x
+func BenchmarkGrowth(b *testing.B) {
+	needsRoot(b)
+	n := startNode(b)
+	c := n.config()
+	c.Host = false
+	var pods []*testPod
+	for _, namespaces := range []int{10, 30, 100, 300, 1000} {
+		pods = append(pods, startSleepers(b, namespaces-len(pods))...)
+		n.answers(pods...)
+		b.Run(strconv.Itoa(namespaces), func(b *testing.B) {
+			walker := NewWalker(c)
+			defer walker.Close()
+			var encoder metrics.Encoder
+			var walk, encode stopwatch
+			for range 2 { // to know them all
+				walker.Recycle(walker.Walk(context.Background()))
+			}
+			for b.Loop() {
+				var s *metrics.Snapshot
+				walk.measure(func() { s = walker.Walk(context.Background()) })
+				if len(s.Records) != namespaces+1 {
+					b.Fatalf("%d records", len(s.Records))
+				}
+				encode.measure(func() { encoder.Encode(io.Discard, metrics.TextFormat, s) })
+				walker.Recycle(s)
+			}
+			b.ReportMetric(walk.wall(), "ms/walk")
+			b.ReportMetric(encode.wall(), "ms/encode")
+			b.ReportMetric((walk.wall()+encode.wall())*1e3/float64(namespaces), "µs/namespace")
+			b.ReportMetric((walk.cpu()+encode.cpu())*1e3/float64(namespaces), "cpu-µs/namespace")
+			b.ReportMetric(walk.allocations(), "allocs/walk")
+		})
+	}
 }
 
 // BenchmarkWalkSockets adds the sockets by state: two netlink dumps a protocol and pod.

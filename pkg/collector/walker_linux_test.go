@@ -21,14 +21,14 @@ import (
 
 // node is a runtime whose list the test decides, with pods that are real processes in real namespaces.
 type node struct {
-	t      *testing.T
+	t      testing.TB
 	socket string
 	list   atomic.Pointer[func(context.Context) (*cri.ListPodSandboxResponse, error)]
 	lists  atomic.Int64 // how often it was asked
 	server *grpc.Server
 }
 
-func startNode(t *testing.T) *node {
+func startNode(t testing.TB) *node {
 	n := &node{t: t, socket: filepath.Join(t.TempDir(), "cri.sock")}
 	n.answers()
 	n.start()
@@ -96,7 +96,7 @@ func (n *node) walkEqual(w *Walker) *metrics.Snapshot {
 	return s
 }
 
-func wantSameNode(t *testing.T, want, got *metrics.Snapshot) {
+func wantSameNode(t testing.TB, want, got *metrics.Snapshot) {
 	t.Helper()
 	outline := func(s *metrics.Snapshot) []string {
 		var lines []string

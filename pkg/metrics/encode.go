@@ -2,8 +2,11 @@ package metrics
 
 import (
 	"io"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Format is a form of the Prometheus exposition.
@@ -47,10 +50,12 @@ func Append(dst []byte, snapshots ...*Snapshot) []byte {
 // nameAndValue is about what a series takes beside its identity: its name, braces, further labels and value.
 const nameAndValue = 70
 
-// pieceSeries is how many series are rendered before they are written: of a pod about 200 bytes each.
-const pieceSeries = 256
+const (
+	pieceSeries  = 128 // are rendered at once; one of a pod takes about 200 bytes
+	maxRenderers = 4
+)
 
-// Encoder encodes again and again in the same memory: that of one piece of the text, and eight bytes a sample for the
+// Encoder encodes again and again in the same memory: that of a few pieces of the text, and eight bytes a sample for the
 // order of the families. The zero value is ready for use, by one goroutine at a time.
 type Encoder struct {
 	records   []*Record
@@ -58,20 +63,49 @@ type Encoder struct {
 	positions []position
 	next      []int // where the next sample of each family goes
 	bounds    []int // where each family begins
-	piece     []byte
+	renderers []renderer
 }
 
-// Encode writes snapshots as the function Encode does.
+// renderer is one of the goroutines that render while what is rendered is written. It has two pieces to fill in turn.
+type renderer struct{ empty, full chan []byte }
+
+// Encode writes snapshots as the function Encode does. Only the caller's goroutine writes.
 func (e *Encoder) Encode(w io.Writer, f Format, snapshots ...*Snapshot) error {
 	e.arrange(snapshots)
 	defer clear(e.records) // which are the caller's again
-	for from := 0; from < len(e.positions); from += pieceSeries {
-		e.piece = e.render(e.piece[:0], f, from, min(from+pieceSeries, len(e.positions)))
-		if _, err := w.Write(e.piece); err != nil {
-			return err
-		}
+	pieces := (len(e.positions) + pieceSeries - 1) / pieceSeries
+	n := min(pieces, runtime.GOMAXPROCS(0), maxRenderers)
+	for len(e.renderers) < n {
+		r := renderer{make(chan []byte, 2), make(chan []byte, 2)}
+		r.empty <- nil
+		r.empty <- nil
+		e.renderers = append(e.renderers, r)
 	}
-	return nil
+	var stop atomic.Bool
+	var rendering sync.WaitGroup
+	for i, r := range e.renderers[:n] {
+		rendering.Go(func() {
+			for p := i; p < pieces; p += n {
+				piece := <-r.empty
+				if !stop.Load() {
+					piece = e.render(piece[:0], f, p*pieceSeries, min((p+1)*pieceSeries, len(e.positions)))
+				}
+				r.full <- piece
+			}
+		})
+	}
+	var err error
+	for p := range pieces {
+		r := e.renderers[p%n]
+		piece := <-r.full
+		if err == nil {
+			_, err = w.Write(piece)
+			stop.Store(err != nil)
+		}
+		r.empty <- piece
+	}
+	rendering.Wait()
+	return err
 }
 
 // render appends the series at positions from up to, but not including, to. A family that begins among them has its header.

@@ -140,7 +140,7 @@ func TestEncodeInPieces(t *testing.T) {
 		t.Errorf("%d writes, want none after the fifth, which failed", len(sizes))
 	}
 	for _, n := range sizes {
-		if n > 128<<10 {
+		if n > 64<<10 {
 			t.Errorf("a write of %d bytes", n)
 		}
 	}
@@ -154,7 +154,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestEncoderAllocatesNothing(t *testing.T) {
 	s := node(t, 100)
 	var e Encoder
-	if n := testing.AllocsPerRun(5, func() { e.Encode(io.Discard, TextFormat, s) }); n > 8 {
+	if n := testing.AllocsPerRun(5, func() { e.Encode(io.Discard, TextFormat, s) }); n > 16 {
 		t.Errorf("%v allocations for each Encode of a node", n)
 	}
 }
