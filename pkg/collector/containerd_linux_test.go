@@ -55,9 +55,12 @@ const cniConfig = `{"cniVersion": "0.4.0", "name": "cosanet-test", "plugins": [
 
 // containerd is a real container runtime of its own: root, state and socket in a directory of the test.
 type containerd struct {
-	t      *testing.T
-	socket string
-	client cri.RuntimeServiceClient
+	t       *testing.T
+	config  string
+	log     *os.File
+	process *exec.Cmd
+	socket  string
+	client  cri.RuntimeServiceClient
 }
 
 func startContainerd(t *testing.T) *containerd {
@@ -82,23 +85,18 @@ func startContainerd(t *testing.T) *containerd {
 	write("cni/10-test.conflist", fmt.Sprintf(cniConfig, dir+"/ipam"))
 	config := write("config.toml", fmt.Sprintf(containerdConfig, dir+"/root", dir+"/state", c.socket, pauseImage, dir+"/cni"))
 
-	log, err := os.Create(dir + "/log")
-	if err != nil {
+	if c.log, err = os.Create(dir + "/log"); err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
-	cmd := exec.Command("containerd", "--config", config)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	c.config = config
+	c.start()
 	t.Cleanup(func() {
+		c.stop()
 		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
+			text, _ := os.ReadFile(c.log.Name())
 			t.Logf("containerd: ...%s", text[max(0, len(text)-4000):])
 		}
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		c.log.Close()
 	})
 	conn, err := dialCRI(c.socket)
 	if err != nil {
@@ -112,6 +110,21 @@ func startContainerd(t *testing.T) *containerd {
 		t.Fatalf("importing the image: %v: %s", err, out)
 	}
 	return c
+}
+
+func (c *containerd) start() {
+	c.t.Helper()
+	c.process = exec.Command("containerd", "--config", c.config)
+	c.process.Stdout, c.process.Stderr = c.log, c.log
+	if err := c.process.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// stop ends the runtime; its sandboxes live on.
+func (c *containerd) stop() {
+	c.process.Process.Signal(syscall.SIGTERM)
+	c.process.Wait()
 }
 
 func (c *containerd) waitReady() {
@@ -300,6 +313,49 @@ func TestContainerd(t *testing.T) {
 			t.Error("counters of a sandbox whose process is dead")
 		}
 	}
+}
+
+// TestWalkerContainerd walks again and again while sandboxes come and go and the runtime restarts.
+func TestWalkerContainerd(t *testing.T) {
+	runtime := startContainerd(t)
+	_, web := runtime.run("web-6d4cf56db6-x7k2p", "", cri.NamespaceMode_POD, map[string]string{"pod-template-hash": "6d4cf56db6"})
+	_, proxy := runtime.run("proxy", "", cri.NamespaceMode_NODE, nil)
+	c := noRuntime(t)
+	c.CRISocket = runtime.socket
+	w := NewWalker(c)
+	defer w.Close()
+	wantAll := func(reason string, uids ...string) {
+		t.Helper()
+		s := w.Walk(t.Context())
+		wantReason(t, s, reason)
+		for _, uid := range uids {
+			r := recordOf(t, s, uid)
+			if _, counted := r.Value("cosanet_proc_net_snmp_Ip_InReceives"); counted == r.Sandbox.HostNetwork || r.Sandbox.Pod == "" {
+				t.Errorf("%+v with %d samples", r.Sandbox, len(r.Samples))
+			}
+		}
+		if named := len(w.targets); named != len(uids) && reason == "" {
+			t.Errorf("%d pods, want %d", named, len(uids))
+		}
+		if reason == "" {
+			wantSameNode(t, Walk(t.Context(), c), s)
+		}
+		w.Recycle(s)
+	}
+	wantAll("", web, proxy)
+	_, db := runtime.run("db-0", "", cri.NamespaceMode_POD, nil)
+	wantAll("", web, proxy, db)
+	runtime.stop()
+	wantAll("refused|no container runtime|permission denied", web, proxy, db)
+	runtime.start()
+	runtime.waitReady()
+	wantAll("", web, proxy, db)
+
+	runtime.stop() // once more, with nobody looking meanwhile
+	runtime.start()
+	runtime.waitReady()
+	_, next := runtime.run("next", "", cri.NamespaceMode_POD, nil)
+	wantAll("", web, proxy, db, next)
 }
 
 // namesOf are the families of a record, but for the ICMP messages by type, which begin to be counted when the first is sent.
