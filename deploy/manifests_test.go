@@ -270,7 +270,8 @@ func decode(t testing.TB, text []byte) *objects {
 	return o
 }
 
-// podMonitor and prometheusRule have the fields of the operator's API (monitoring.coreos.com/v1) that are used here.
+// podMonitor and prometheusRule have the fields of the operator's API (monitoring.coreos.com/v1) that are used here. An API
+// server with the CRDs of operator v0.93 accepted them with strict validation.
 type podMonitor struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
