@@ -58,10 +58,8 @@ func (c *Collection) AddFlags(flags *pflag.FlagSet) {
 
 // Validate checks the flags against each other and for what no cluster would take. Its error is a usage error.
 func (c *Collection) Validate() error {
-	switch corev1.PullPolicy(c.PullPolicy) {
-	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
-	default:
-		return usageError(fmt.Errorf("unknown --image-pull-policy %q: use Always, IfNotPresent or Never", c.PullPolicy))
+	if _, err := parsePullPolicy(c.PullPolicy); err != nil {
+		return usageError(err)
 	}
 	if c.Image == "" && c.Carrier != ExporterCarrier {
 		return usageError(fmt.Errorf("no collector image: this build has none of its own, give one with --image"))
@@ -81,4 +79,12 @@ func (c *Collection) Validate() error {
 		return usageError(fmt.Errorf("--max-concurrent-nodes must be at least 1, not %d", c.Concurrency))
 	}
 	return nil
+}
+
+func parsePullPolicy(s string) (corev1.PullPolicy, error) {
+	switch policy := corev1.PullPolicy(s); policy {
+	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
+		return policy, nil
+	}
+	return "", fmt.Errorf("unknown --image-pull-policy %q: use Always, IfNotPresent or Never", s)
 }

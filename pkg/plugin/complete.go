@@ -104,7 +104,12 @@ func completeFlags(f *factory, cmd *cobra.Command) {
 		"columns": columnNames(),
 		"output":  {"wide", "json", "yaml", "name", "custom-columns=", "jsonpath=", "go-template="},
 	}
-	if cmd.Flags().Lookup("sort-by") == nil {
+	if cmd.Name() == "serve" {
+		known, _ := components()
+		fixed["component"], fixed["profile"] = known, []string{string(Privileged), string(Restricted)}
+		fixed["dry-run"] = []string{"none", "client", "server"}
+		fixed["output"] = []string{"yaml", "json", "name", "jsonpath=", "go-template="}
+	} else if cmd.Flags().Lookup("sort-by") == nil {
 		delete(fixed, "output") // of snapshot it is a file, and the others have fewer formats
 	}
 	for name, values := range fixed {

@@ -11,15 +11,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/cosanet/kubectl-cosanet/deploy"
 )
 
-// What the exporter is called in a cluster (deploy/base).
+// What marks an object as the exporter's (deploy/base).
 const (
-	exporterName   = "cosanet-exporter" // of its DaemonSet, ServiceAccount, Service and NetworkPolicy
-	exporterPort   = 9156
 	nameLabel      = "app.kubernetes.io/name"
 	componentLabel = "app.kubernetes.io/component"
 	partOfLabel    = "app.kubernetes.io/part-of"
+	partOf         = "kubectl-cosanet"
 )
 
 // exporterLabels are those by which the DaemonSet selects its pods.
@@ -66,7 +67,7 @@ func findExporters(ctx context.Context, client kubernetes.Interface, namespace s
 
 func ofDaemonSet(pod *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(pod)
-	return owner != nil && owner.Kind == "DaemonSet" && owner.APIVersion == "apps/v1" && owner.Name == exporterName
+	return owner != nil && owner.Kind == "DaemonSet" && owner.APIVersion == "apps/v1" && owner.Name == deploy.Name
 }
 
 // isReady tells whether a pod answers, and is not about to go, as the old one of an update is.
@@ -78,12 +79,12 @@ func isReady(pod *corev1.Pod) bool {
 func portOf(pod *corev1.Pod) string {
 	for _, container := range pod.Spec.Containers {
 		for _, port := range container.Ports {
-			if port.Name == "metrics" {
+			if port.Name == deploy.PortName {
 				return strconv.Itoa(int(port.ContainerPort))
 			}
 		}
 	}
-	return strconv.Itoa(exporterPort)
+	return strconv.Itoa(deploy.Port)
 }
 
 // none says why there is no exporter at all to ask, nil when there is one.
@@ -102,8 +103,8 @@ func (e *exporters) missing(node string) error {
 	if e.unready[node] {
 		return advise(errors.New("its exporter is not ready"), "kubectl get pods -n %s -o wide --field-selector spec.nodeName=%s, or --source auto", e.namespace, node)
 	}
-	return advise(errors.New("no exporter runs on it"), "kubectl describe daemonset -n %s %s, or --source auto", e.namespace, exporterName)
+	return advise(errors.New("no exporter runs on it"), "kubectl describe daemonset -n %s %s, or --source auto", e.namespace, deploy.Name)
 }
 
-// exporterNamespace is where the exporter is looked for, and installed.
-func exporterNamespace(given string) string { return cmp.Or(given, homeNamespace) }
+// installedIn is where the exporter is looked for, and installed.
+func installedIn(given string) string { return cmp.Or(given, homeNamespace) }

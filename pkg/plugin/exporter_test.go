@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/cosanet/kubectl-cosanet/deploy"
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
@@ -32,8 +33,8 @@ func exporterOn(node string) *corev1.Pod {
 	yes := true
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: homeNamespace, Name: exporterName + "-" + node, Labels: exporterLabels,
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Name: exporterName, Controller: &yes}},
+			Namespace: homeNamespace, Name: deploy.Name + "-" + node, Labels: exporterLabels,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Name: deploy.Name, Controller: &yes}},
 		},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "exporter", Ports: []corev1.ContainerPort{{Name: "metrics", ContainerPort: 9156}}}}},
 		Status: corev1.PodStatus{Phase: corev1.PodRunning,
@@ -78,7 +79,7 @@ const (
 
 // nodeOfProxied is the node whose exporter a request is for.
 func nodeOfProxied(r *http.Request) string {
-	name := strings.TrimPrefix(strings.TrimPrefix(r.PathValue("name"), "https:"), exporterName+"-")
+	name := strings.TrimPrefix(strings.TrimPrefix(r.PathValue("name"), "https:"), deploy.Name+"-")
 	node, _, _ := strings.Cut(name, ":")
 	return node
 }
@@ -119,7 +120,7 @@ func TestObserveExporters(t *testing.T) {
 	if s.creates != 0 || len(fleet.remarks) != 0 {
 		t.Errorf("%d pods created, remarks %q; want none", s.creates, fleet.remarks)
 	}
-	if want := exporterName + "-a:9156"; !slices.Contains(s.proxied, want) {
+	if want := deploy.Name + "-a:9156"; !slices.Contains(s.proxied, want) {
 		t.Errorf("asked for %v, not for %s", s.proxied, want)
 	}
 }

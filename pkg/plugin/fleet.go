@@ -11,11 +11,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/cosanet/kubectl-cosanet/deploy"
 )
 
 // homeNamespace is where collector pods are at home, if the cluster has it: labelled so that it admits them, and with
 // the Role that lets people make them. They never go to the namespace of the pods that are looked at.
-const homeNamespace = "cosanet"
+const homeNamespace = deploy.Namespace
 
 // Observe asks every node of the selection, so many at a time: its exporter, where there is one that can answer, else a
 // collector pod. A node that does not answer has its reason in its Observation; the error is for what concerns all of
@@ -55,7 +57,7 @@ func (c *Collection) aim(ctx context.Context, client kubernetes.Interface, sel *
 		all.Go(func() { a.namespace, homeErr = c.home(timed, client) })
 	}
 	if c.Carrier != PodCarrier {
-		all.Go(func() { a.exporters = findExporters(timed, client, exporterNamespace(c.Namespace)) })
+		all.Go(func() { a.exporters = findExporters(timed, client, installedIn(c.Namespace)) })
 	}
 	all.Wait()
 	if timed.Err() != nil && ctx.Err() == nil {

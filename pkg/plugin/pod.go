@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
+
+	"github.com/cosanet/kubectl-cosanet/deploy"
 )
 
 // What marks a collector pod as ours.
@@ -135,11 +137,20 @@ func (o *order) pod() *corev1.Pod {
 
 // collectorOf finds the collector's container among those that a webhook may have added; nil when it is not there.
 func collectorOf(pod *corev1.Pod) *corev1.Container {
-	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == collectorName })
+	name := containerName(pod)
+	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == name })
 	if i < 0 {
 		return nil
 	}
 	return &pod.Spec.Containers[i]
+}
+
+// containerName is the container of ours, in a pod of the exporter's DaemonSet or in one of a run.
+func containerName(pod *corev1.Pod) string {
+	if pod.Labels[componentLabel] == exporterLabels[componentLabel] {
+		return deploy.Container
+	}
+	return collectorName
 }
 
 // args is the collector's command line.

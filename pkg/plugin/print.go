@@ -100,3 +100,29 @@ func nothing(w io.Writer, sel *Selection) {
 	}
 	fmt.Fprintf(w, "No resources found in %s namespace.\n", sel.Namespace)
 }
+
+// objectPrinter prints one object after the other, or all of them as one list where that is what can be read back.
+type objectPrinter struct {
+	out     io.Writer
+	printer printers.ResourcePrinter
+	whole   bool
+	list    unstructured.UnstructuredList
+}
+
+func (p *objectPrinter) print(object *unstructured.Unstructured) error {
+	if p.whole {
+		p.list.Items = append(p.list.Items, *object)
+		return nil
+	}
+	return p.printer.PrintObj(object, p.out)
+}
+
+// close prints what is printed as a whole.
+func (p *objectPrinter) close() error {
+	if len(p.list.Items) == 0 {
+		return nil
+	}
+	p.list.SetAPIVersion("v1")
+	p.list.SetKind("List")
+	return p.printer.PrintObj(&p.list, p.out)
+}

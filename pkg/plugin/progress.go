@@ -81,8 +81,20 @@ func (p *progress) clear() {
 	}
 }
 
-func (p *progress) draw() {
-	if line := p.line(); line != p.shown {
+// show makes the line say this.
+func (p *progress) show(text string) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write(p.fit(text))
+}
+
+func (p *progress) draw() { p.write(p.line()) }
+
+func (p *progress) write(line string) {
+	if line != p.shown {
 		fmt.Fprint(p.out, "\r\x1b[K"+line)
 		p.shown = line
 	}
@@ -99,6 +111,11 @@ func (p *progress) line() string {
 		first := slices.Min(names)
 		text += "; " + first + ": " + p.nodes[first]
 	}
+	return p.fit(text)
+}
+
+// fit makes a text safe and short enough for the line.
+func (p *progress) fit(text string) string {
 	runes := []rune(sanitize(text))
 	return string(runes[:min(len(runes), p.width-1)])
 }

@@ -52,7 +52,8 @@ func judge(pod *corev1.Pod) standing {
 }
 
 func collectorStatus(pod *corev1.Pod) *corev1.ContainerStatus {
-	i := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == collectorName })
+	name := containerName(pod)
+	i := slices.IndexFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == name })
 	if i < 0 {
 		return nil
 	}
