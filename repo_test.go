@@ -71,8 +71,8 @@ func TestDirectImports(t *testing.T) {
 			"github.com/prometheus/client_golang/", "github.com/prometheus/common/expfmt", "github.com/prometheus/exporter-toolkit/",
 		},
 		"./pkg/plugin": {
-			module + "/pkg/metrics", "golang.org/x/sync/", "golang.org/x/term", "github.com/spf13/", "k8s.io/api/", "k8s.io/apimachinery/",
-			"k8s.io/client-go/", "k8s.io/cli-runtime/", "k8s.io/kubectl/", "github.com/olekukonko/tablewriter", "sigs.k8s.io/yaml",
+			module + "/pkg/metrics", module + "/deploy", "golang.org/x/sync/", "golang.org/x/term", "github.com/spf13/", "k8s.io/api/", "k8s.io/apimachinery/",
+			"k8s.io/client-go/", "k8s.io/cli-runtime/", "k8s.io/kubectl/", "github.com/olekukonko/tablewriter", "sigs.k8s.io/yaml", "sigs.k8s.io/kustomize/",
 		},
 	}
 	for pkg, prefixes := range allowed {

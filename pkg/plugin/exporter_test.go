@@ -249,7 +249,7 @@ func TestObserveExporterFailures(t *testing.T) {
 			harm: text(func(node string, nth int) []byte { return scrapeOf(node, nth/8, countsDefault) })},
 		{name: "one walk for ever", ask: Ask{Metrics: metrics.Default, Samples: 2, Interval: time.Millisecond},
 			harm: text(func(node string, _ int) []byte { return scrapeOf(node, 1, countsDefault) }),
-			want: "its exporter answered with the same walk for 2.101s: it caches for longer (--cache-duration), or its clock stands still; give it longer with --interval, or use --source pod"},
+			want: "its exporter answered with the same walk for 2.1s: it caches for longer (--cache-duration), or its clock stands still; give it longer with --interval, or use --source pod"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -27,7 +28,8 @@ const (
 // reply is what an exporter answered to one request.
 type reply struct {
 	snapshot *metrics.Snapshot
-	version  string // of the exporter
+	version  string    // of the exporter
+	came     time.Time // when it began to come, by the clock of this machine
 
 	// What it counts, from cosanet_exporter_info.
 	known   bool
@@ -154,11 +156,11 @@ func familyOf(line []byte) []byte {
 
 // wants tells whether a family of an exporter is of use: in the set, or what the exporter says of itself.
 func (ask Ask) wants(family string) bool {
+	if strings.HasPrefix(family, ownFamilies) {
+		return family == ownFamilies+"info"
+	}
 	if m, ok := metrics.Lookup(family); ok {
 		return ask.has(m)
-	}
-	if family == ownFamilies+"info" {
-		return true
 	}
 	return ask.Metrics == metrics.All && strings.HasPrefix(family, "cosanet_proc_net_") // of a newer kernel
 }

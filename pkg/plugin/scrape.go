@@ -47,12 +47,11 @@ func (s *scrape) samples(ctx context.Context) ([]*metrics.Snapshot, *reply, erro
 		return nil, nil, err
 	}
 	snapshots := []*metrics.Snapshot{first.snapshot}
-	for len(snapshots) < s.ask.Samples {
-		next, err := s.after(ctx, snapshots[len(snapshots)-1].Time)
-		if err != nil {
+	for last := first; len(snapshots) < s.ask.Samples; {
+		if last, err = s.after(ctx, last); err != nil {
 			return nil, nil, err
 		}
-		snapshots = append(snapshots, next)
+		snapshots = append(snapshots, last.snapshot)
 	}
 	return snapshots, first, nil
 }
@@ -65,10 +64,11 @@ func (s *scrape) interval() time.Duration {
 }
 
 // after returns a walk that began after another. The exporter answers from its cache for a while: the same walk is no
-// second sample.
-func (s *scrape) after(ctx context.Context, walk time.Time) (*metrics.Snapshot, error) {
+// second sample. Time that reading the last answer took is part of the interval.
+func (s *scrape) after(ctx context.Context, last *reply) (*reply, error) {
 	const pause = 100 * time.Millisecond
-	for waited, wait := time.Duration(0), s.interval(); ; wait = pause {
+	wait := s.interval() - time.Since(last.came)
+	for waited := time.Duration(0); ; wait = pause {
 		if !sleep(ctx, wait) {
 			return nil, context.Cause(ctx)
 		}
@@ -76,10 +76,10 @@ func (s *scrape) after(ctx context.Context, walk time.Time) (*metrics.Snapshot, 
 		if err != nil {
 			return nil, err
 		}
-		if next.snapshot.Time.After(walk) {
-			return next.snapshot, nil
+		if next.snapshot.Time.After(last.snapshot.Time) {
+			return next, nil
 		}
-		if waited += wait; waited > s.interval()+sameWalkPatience {
+		if waited += pause; waited > s.interval()+sameWalkPatience {
 			return nil, advise(fmt.Errorf("its exporter answered with the same walk for %s: it caches for longer (--cache-duration), or its clock stands still", waited),
 				"give it longer with --interval, or use --source pod")
 		}
@@ -121,7 +121,13 @@ func (s *scrape) get(ctx context.Context) (*reply, error) {
 		return nil, err
 	}
 	defer body.Close()
-	return readReply(body, s.ask)
+	came := time.Now()
+	r, err := readReply(body, s.ask)
+	if err != nil {
+		return nil, err
+	}
+	r.came = came
+	return r, nil
 }
 
 // speaksTLS tells whether an answer is that of a server which was spoken to without TLS (net/http.conn.serve).
