@@ -121,9 +121,11 @@ func (ask Ask) filter(r io.Reader) ([]byte, error) {
 		if size += len(line); size > maxAnswer {
 			return nil, fmt.Errorf("its exporter's answer is of more than %d MiB", maxAnswer>>20)
 		}
-		if name := familyOf(line); name != nil && string(name) != family {
-			family = string(name)
-			wanted = ask.wants(family)
+		if !continues(line, family) {
+			if name := familyOf(line); name != nil {
+				family = string(name)
+				wanted = ask.wants(family)
+			}
 		}
 		switch {
 		case err == io.EOF && whole && len(line) == 0:
@@ -139,6 +141,12 @@ func (ask Ask) filter(r io.Reader) ([]byte, error) {
 			kept = append(kept, line...)
 		}
 	}
+}
+
+// continues tells whether a line is one more series of a family: most are, and asking that is cheap.
+func continues(line []byte, family string) bool {
+	n := len(family)
+	return n > 0 && len(line) > n && line[n] == '{' && string(line[:n]) == family
 }
 
 // familyOf is the name of the family that a line is of, nil where it has none.

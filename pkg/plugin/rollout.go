@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/cosanet/kubectl-cosanet/deploy"
@@ -47,7 +48,7 @@ func (i *installation) rollout(ctx context.Context, name string) error {
 			return i.usage(s)
 		default:
 			last = s
-			if trouble := s.lasting(since); trouble != nil {
+			if trouble := s.lasting(since, i.patience); trouble != nil {
 				return i.unready(trouble, "")
 			}
 			i.progress.show(s.text())
@@ -84,10 +85,15 @@ func (i *installation) standings(ctx context.Context, name string) (*standings, 
 		return nil, err
 	}
 	s := &standings{daemonSet: daemonSet, waiting: map[string]standing{}}
+	present, err := i.revision(ctx, daemonSet)
+	if err != nil {
+		return nil, err
+	}
 	for n := range pods.Items {
 		pod := &pods.Items[n]
 		switch {
 		case !metav1.IsControlledBy(pod, daemonSet) || pod.DeletionTimestamp != nil:
+		case present != "" && pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] != present: // about to be replaced: its troubles are past
 		case isReady(pod):
 			s.ready = append(s.ready, pod.Name)
 		default:
@@ -98,6 +104,30 @@ func (i *installation) standings(ctx context.Context, name string) (*standings, 
 		s.refused = i.refusals(ctx, daemonSet)
 	}
 	return s, nil
+}
+
+// revision is the one that the DaemonSet's pods are to have, as their label says it; empty where it may not be asked for.
+func (i *installation) revision(ctx context.Context, daemonSet *appsv1.DaemonSet) (string, error) {
+	if daemonSet.Status.ObservedGeneration < daemonSet.Generation {
+		return "none yet", nil
+	}
+	list, err := i.client.AppsV1().ControllerRevisions(i.namespace).List(ctx, metav1.ListOptions{LabelSelector: exporterLabels.String()})
+	if apierrors.IsForbidden(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var last *appsv1.ControllerRevision
+	for n := range list.Items {
+		if r := &list.Items[n]; metav1.IsControlledBy(r, daemonSet) && (last == nil || r.Revision > last.Revision) {
+			last = r
+		}
+	}
+	if last == nil {
+		return "", nil
+	}
+	return last.Labels[appsv1.DefaultDaemonSetUniqueLabelKey], nil
 }
 
 // standingOf is that of a pod which is not ready: one that starts anew and anew says why it ended.
@@ -158,8 +188,8 @@ func (s *standings) done() bool {
 		status.NumberAvailable >= status.DesiredNumberScheduled
 }
 
-// lasting is a trouble that cannot heal, or has had the time to.
-func (s *standings) lasting(since map[string]time.Time) error {
+// lasting is a trouble that cannot heal, or has had the time to; since is kept from look to look.
+func (s *standings) lasting(since map[string]time.Time, patience time.Duration) error {
 	troubles := map[string]error{}
 	if s.refused != nil {
 		troubles["refused "+s.refused.Error()] = s.refused
@@ -183,7 +213,7 @@ func (s *standings) lasting(since map[string]time.Time) error {
 		if since[key].IsZero() {
 			since[key] = time.Now()
 		}
-		if time.Since(since[key]) >= rolloutPatience {
+		if time.Since(since[key]) >= patience {
 			return err
 		}
 	}

@@ -65,6 +65,9 @@ Components:
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			manifest, err := s.parse()
+			if err == nil && *f.flags.Namespace != "" {
+				err = errors.New("--namespace is that of the pods which are looked at: name the exporter's with --collector-namespace")
+			}
 			if err != nil {
 				return misuse(cmd, err)
 			}
@@ -171,7 +174,7 @@ func (s *serve) printer(f *factory) (*objectPrinter, error) {
 }
 
 func (s *serve) run(ctx context.Context, f *factory, m *manifest, printer *objectPrinter) error {
-	i := &installation{namespace: m.namespace, dryRun: s.dryRun, force: s.force, timeout: s.timeout,
+	i := &installation{namespace: m.namespace, dryRun: s.dryRun, force: s.force, timeout: s.timeout, patience: rolloutPatience,
 		streams: f.streams, progress: newProgress(f.streams.ErrOut), printer: printer}
 	defer i.progress.clear()
 	if s.remove || s.dryRun != "client" {
@@ -202,6 +205,7 @@ type installation struct {
 	dryRun    string // none, client or server
 	force     bool
 	timeout   time.Duration
+	patience  time.Duration // with a trouble of the rollout that may heal
 }
 
 // connect makes the clients; an installation that is only printed needs none.

@@ -1,0 +1,132 @@
+package plugin
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
+
+func testManifest(components ...string) *manifest {
+	return &manifest{namespace: homeNamespace, components: components, image: "registry.example/cosanet:v1.2.3", pull: corev1.PullIfNotPresent, metrics: metrics.Default}
+}
+
+// TestRender keeps testdata/serve-*.yaml: what is applied with each component, and with every flag.
+func TestRender(t *testing.T) {
+	names, err := components()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests := map[string]*manifest{"base": testManifest(), "flags": {
+		namespace: "observability", components: []string{"prometheus-operator", "tls"}, image: "localhost:5000/c@sha256:" + strings.Repeat("ab", 32), pull: corev1.PullNever,
+		secrets: []string{"one", "two"}, metrics: metrics.All, sockets: true, criSocket: "/run/x.sock", nodes: map[string]string{"pool/kind": "apps", "zone": "a"},
+	}}
+	for _, name := range names {
+		manifests[name] = testManifest(name)
+	}
+	for name, m := range manifests {
+		t.Run(name, func(t *testing.T) {
+			objects, err := m.render()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var texts []string
+			for _, object := range objects {
+				if !ours(object) || object.GetKind() != "Namespace" && object.GetNamespace() != m.namespace {
+					t.Errorf("%s is not marked as ours, or in namespace %q", titleOf(object), object.GetNamespace())
+				}
+				text, err := yaml.Marshal(object)
+				if err != nil {
+					t.Fatal(err)
+				}
+				texts = append(texts, string(text))
+			}
+			if objects[0].GetKind() != "Namespace" {
+				t.Errorf("the first object is %s, not the namespace", titleOf(objects[0]))
+			}
+			got, path := strings.Join(texts, "---\n"), filepath.Join("testdata", "serve-"+name+".yaml")
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("not what %s says (-want +got), run with -update:\n%s", path, diff)
+			}
+		})
+	}
+}
+
+// What --remove looks for is all that any installation makes.
+func TestEverything(t *testing.T) {
+	all, err := everything("observability")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var titles []string
+	for _, object := range all {
+		titles = append(titles, titleOf(object))
+	}
+	names, err := components()
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := newServe(&factory{ledger: new(Ledger)}).Long
+	for _, name := range names {
+		if name != string(Restricted) && !strings.Contains(help, "\n  "+name+" ") {
+			t.Errorf("--help does not say what component %s adds", name)
+		}
+		m := testManifest(name)
+		m.namespace = "observability"
+		objects, err := m.render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range objects {
+			if !slices.Contains(titles, titleOf(object)) {
+				t.Errorf("component %s makes %s, which --remove does not look for", name, titleOf(object))
+			}
+		}
+	}
+}
+
+func TestObjectPrinterList(t *testing.T) {
+	s := &serve{dryRun: "none"}
+	cmd := newServe(&factory{ledger: new(Ledger)})
+	if cmd.Flags().Lookup("overlay") == nil {
+		t.Error("no --overlay")
+	}
+	s.addFlags(cmd.InheritedFlags())
+	*s.print.OutputFormat = "json"
+	var out strings.Builder
+	f := &factory{}
+	f.streams.Out = &out
+	p, err := s.printer(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b"} {
+		if err := p.print(thing("v1", "ConfigMap", name, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.close(); err != nil {
+		t.Fatal(err)
+	}
+	list := &unstructured.UnstructuredList{}
+	if err := list.UnmarshalJSON([]byte(out.String())); err != nil || list.GetKind() != "List" || len(list.Items) != 2 {
+		t.Errorf("printed %s (%v), want one List of two", out.String(), err)
+	}
+}
