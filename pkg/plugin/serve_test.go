@@ -43,6 +43,9 @@ func TestRender(t *testing.T) {
 				if !ours(object) || object.GetKind() != "Namespace" && object.GetNamespace() != m.namespace {
 					t.Errorf("%s is not marked as ours, or in namespace %q", titleOf(object), object.GetNamespace())
 				}
+				if object.GetKind() == "PrometheusRule" {
+					delete(object.Object, "spec") // its rules are tested where they are
+				}
 				text, err := yaml.Marshal(object)
 				if err != nil {
 					t.Fatal(err)
