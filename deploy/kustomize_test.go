@@ -17,10 +17,7 @@ import (
 
 // TestBuildsAlike builds every kustomization from the embedded files and by kubectl from the directory.
 func TestBuildsAlike(t *testing.T) {
-	kubectl, err := exec.LookPath("kubectl")
-	if err != nil {
-		mustHave(t, "kubectl is not in PATH")
-	}
+	kubectl := findKubectl(t)
 	for _, dir := range kustomizations(t) {
 		t.Run(dir, func(t *testing.T) {
 			out, err := exec.CommandContext(t.Context(), kubectl, "kustomize", dir).Output()
@@ -137,6 +134,19 @@ func directories(t testing.TB, in string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// findKubectl finds the kubectl in PATH, else that of the embedded cluster.
+func findKubectl(t testing.TB) string {
+	t.Helper()
+	if kubectl, err := exec.LookPath("kubectl"); err == nil {
+		return kubectl
+	}
+	kubeconfig, err := exec.Command("../bin/cluster", "kubeconfig").Output()
+	if err != nil {
+		mustHave(t, "no kubectl: neither in PATH nor of a running cluster (make cluster-up)")
+	}
+	return path.Join(path.Dir(string(kubeconfig)), "bin", "kubectl")
 }
 
 // mustHave skips for want of a program, and fails instead where nothing may be skipped.
