@@ -148,7 +148,7 @@ func TestCommandsExist(t *testing.T) {
 	}
 	target := regexp.MustCompile(`\bmake ([a-z][a-z0-9-]+)`)
 	verb := regexp.MustCompile(`\bkubectl cosanet ([a-z][a-z-]+)`)
-	documents := []string{"README.md", "CONTRIBUTING.md", "docs/design.md", "docs/security.md", "docs/findings.md", "test/demo/run.sh"}
+	documents := []string{"README.md", "CONTRIBUTING.md", "docs/design.md", "docs/security.md", "docs/findings.md", "docs/operations.md", "test/demo/run.sh"}
 	seen := 0
 	for _, document := range documents {
 		text, err := os.ReadFile(document)
