@@ -2,8 +2,10 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"testing"
@@ -106,6 +108,9 @@ func openReadClose(b *testing.B, pids []int, names []string) {
 	for _, pid := range pids {
 		for _, name := range names {
 			f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", pid, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // a pod that was there at first
+			}
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -216,6 +216,8 @@ func (w *Walker) locate(ctx context.Context, targets []*target, found processes)
 	if len(lost) == 0 {
 		return
 	}
+	ctx, cancel := halfOf(ctx)
+	defer cancel()
 	pids := w.runtime.pids(ctx, lost)
 	for _, t := range targets {
 		if t.pid == 0 {

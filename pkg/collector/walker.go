@@ -135,19 +135,24 @@ func (w *Walker) reset() {
 	w.recycled = w.recycled[:0]
 }
 
-// askRuntime asks for the list of sandboxes and returns where the answer comes. A runtime that hangs may take half of the
-// time that there is.
+// askRuntime asks for the list of sandboxes and returns where the answer comes.
 func (w *Walker) askRuntime(ctx context.Context) <-chan error {
 	listed := make(chan error, 1)
 	go func() {
-		cancel := context.CancelFunc(func() {})
-		if end, ok := ctx.Deadline(); ok {
-			ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
-		}
+		ctx, cancel := halfOf(ctx)
 		defer cancel()
 		listed <- w.runtime.list(ctx)
 	}()
 	return listed
+}
+
+// halfOf leaves half of the time that there is to whatever follows: a runtime that hangs may not take all of it.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
 // room is memory that was given back. Safe for concurrent use.
