@@ -5,7 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,4 +104,41 @@ var labelValues = map[string]string{
 	"version": "v0.1.0", "revision": "abc", "goversion": "go1.26", "source": "cri", "result": "read", "reason": "",
 	"cosanet_device": "eth0", "cosanet_ipversion": "ipv4", "supported": "true", "cosanet_host_network": "false",
 	"code": "200", "metrics": "default",
+}
+
+// runExporter runs the real exporter on this machine until the test ends, and returns its address.
+func runExporter(t testing.TB, node string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the exporter runs on Linux")
+	}
+	program := filepath.Join(t.TempDir(), "cosanet-collector")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../node-image").CombinedOutput(); err != nil {
+		t.Fatalf("building the exporter: %v\n%s", err, out)
+	}
+	address := freeAddress(t)
+	var log bytes.Buffer
+	cmd := exec.Command(program, "--serve", "--listen", address, "--node", node)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			t.Errorf("the exporter ended with %v:\n%s", err, &log)
+		}
+	})
+	waitReady(t, address)
+	return address
+}
+
+// kernelHas tells whether this machine's kernel counts a metric at all, as far as it may be built or booted without.
+func kernelHas(m *metrics.Metric) bool {
+	for part, file := range map[string]string{"conntrack": "/proc/sys/net/netfilter/nf_conntrack_max", "snmp6": "/proc/net/snmp6"} {
+		if _, err := os.Stat(file); err != nil && strings.Contains(m.Name, part) {
+			return false
+		}
+	}
+	return true
 }

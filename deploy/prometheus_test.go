@@ -21,13 +21,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// TestQueries scrapes what exporters of two nodes answer with a real Prometheus, configured by prometheus/scrape.yaml, and
-// asks it every query of the dashboard and the rules.
+// TestQueries scrapes three nodes with a real Prometheus, configured by prometheus/scrape.yaml, and asks it every query of
+// the dashboard and the rules. Two of the nodes have something to tell of every kind; the third is the real exporter on
+// this machine.
 func TestQueries(t *testing.T) {
-	p := startPrometheus(t, serveNode(t, "node-1"), serveNode(t, "node-2"))
-	p.eventually(`min(count_over_time(up{job="cosanet"}[1m])) >= 3 and count(up{job="cosanet"} == 1) == 2`)
+	p := startPrometheus(t, serveNode(t, "node-1"), serveNode(t, "node-2"), runExporter(t, "node-3"))
+	p.eventually(`min(count_over_time(up{job="cosanet"}[1m])) >= 3 and count(up{job="cosanet"} == 1) == 3`)
 
 	t.Run("labels of the targets", func(t *testing.T) {
 		got := p.in(t).query(`sum by (job, namespace, pod, node) (up)`)
@@ -35,6 +38,7 @@ func TestQueries(t *testing.T) {
 		want := []map[string]string{
 			{"job": "cosanet", "namespace": "cosanet", "pod": "cosanet-exporter-node-1", "node": "node-1"},
 			{"job": "cosanet", "namespace": "cosanet", "pod": "cosanet-exporter-node-2", "node": "node-2"},
+			{"job": "cosanet", "namespace": "cosanet", "pod": "cosanet-exporter-node-3", "node": "node-3"},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -56,6 +60,17 @@ func TestQueries(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the exporter has what is asked for", func(t *testing.T) {
+		real := map[string]bool{}
+		for _, series := range p.in(t).query(`count by (__name__) ({cosanet_node="node-3"})`) {
+			real[series["__name__"]] = true
+		}
+		for _, m := range metrics.Catalog() {
+			if asked := slices.ContainsFunc(queries, func(q Query) bool { return strings.Contains(q.Expr, m.Name) }); asked && !real[m.Name] && kernelHas(m) {
+				t.Errorf("%s is asked for, and the exporter does not have it", m.Name)
+			}
+		}
+	})
 	t.Run("rules are evaluated", func(t *testing.T) {
 		p := p.in(t)
 		rules := map[string]int{} // by health
@@ -195,14 +210,7 @@ func startPrometheus(t *testing.T, addresses ...string) *promServer {
 			t.Logf("Prometheus:\n%s", &log)
 		}
 	})
-	p.wait("to be ready", func() bool {
-		response, err := http.Get("http://" + p.address + "/-/ready")
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
+	waitReady(t, p.address)
 	return p
 }
 
@@ -217,15 +225,33 @@ func (p *promServer) eventually(expr string) {
 
 func (p *promServer) wait(what string, done func() bool) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
+	waitFor(p.t, "Prometheus: "+what, done)
+}
+
+func waitFor(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for !done() {
 		select {
 		case <-ctx.Done():
-			p.t.Fatalf("waiting for Prometheus: %s", what)
+			t.Fatalf("waiting for %s", what)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// waitReady waits for what Prometheus and the exporter both answer when they can be asked.
+func waitReady(t testing.TB, address string) {
+	t.Helper()
+	waitFor(t, address+"/-/ready", func() bool {
+		response, err := http.Get("http://" + address + "/-/ready")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
 }
 
 // query returns the labels of the series that an expression has now.
