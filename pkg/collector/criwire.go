@@ -54,17 +54,17 @@ func (a *rawAnswer) sandboxes(each func(id, message []byte) error) error {
 			return nil
 		}
 		var id []byte
-		state := uint64(cri.PodSandboxState_SANDBOX_READY) // zero, which is left out on the wire
+		state := cri.PodSandboxState_SANDBOX_READY // zero, which is left out on the wire
 		err := fields(item, func(number int, v uint64, content []byte) error {
-			switch number {
-			case fieldID:
+			switch {
+			case number == fieldID && content != nil:
 				id = content
-			case fieldState:
-				state = v
+			case number == fieldState && content == nil:
+				state = cri.PodSandboxState(v)
 			}
 			return nil
 		})
-		if err != nil || len(id) == 0 || state != uint64(cri.PodSandboxState_SANDBOX_READY) {
+		if err != nil || len(id) == 0 || state != cri.PodSandboxState_SANDBOX_READY {
 			return err
 		}
 		return each(id, item)
@@ -78,7 +78,8 @@ func decodeSandbox(message []byte) (*cri.PodSandbox, error) {
 	return s, err
 }
 
-// fields calls each for every field of a protobuf message: v is the value of a number, content that of anything longer.
+// fields calls each for every field of a protobuf message whose wire type is that of an integer (its value is v) or of bytes
+// (content is then not nil).
 func fields(message []byte, each func(number int, v uint64, content []byte) error) error {
 	const varint, fixed64, bytes, fixed32 = 0, 1, 2, 5
 	for len(message) > 0 {
@@ -110,6 +111,9 @@ func fields(message []byte, each func(number int, v uint64, content []byte) erro
 			return errBadAnswer
 		}
 		message = message[n:]
+		if kind := tag & 7; kind != varint && kind != bytes {
+			continue
+		}
 		if err := each(int(tag>>3), v, content); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type target struct {
 	netns  uint64    // where the process was then, zero where it may not be asked for
 	inode  uint64    // the same, of net/snmp; 0: it has not proved itself
 	asked  time.Time // when the runtime was asked for its process in vain
+	size   int       // samples of the last read
 
 	outcome                 // of the present walk
 	shown   metrics.Sandbox // of the last Record

@@ -4,6 +4,7 @@ package collector
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"runtime"
 	"sync"
@@ -75,7 +76,8 @@ func (w *Walker) visit(r *reader, t *target) {
 		sources = r.ofGuest
 	}
 	r.openedSnmp = snmp
-	samples, failed := r.samples(p, sources, w.room.take(r.expected))
+	samples, failed := r.samples(p, sources, w.room.take(cmp.Or(t.size, r.expected)))
+	t.size = len(samples) + 1 // and its info
 	w.dropped.Add(int64(r.dropped))
 	r.dropped = 0
 	if !p.stillIn(netns, inode) {

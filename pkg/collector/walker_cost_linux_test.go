@@ -89,3 +89,15 @@ func TestWalkerAllocatesLittle(t *testing.T) {
 		t.Errorf("%.0f allocations for 5 pods, %.0f for 40: %.1f for each", few, many, each)
 	}
 }
+
+// TestRoomGivesTheSmallest, so that the samples of a pod with many devices go to that pod again.
+func TestRoomGivesTheSmallest(t *testing.T) {
+	var m room
+	large, small := make([]metrics.Sample, 2000), make([]metrics.Sample, 500)
+	m.empty(&metrics.Snapshot{Records: []metrics.Record{{Samples: large}, {Samples: small}}})
+	for _, test := range []struct{ n, want int }{{400, 500}, {400, 2000}, {400, 400}} {
+		if got := m.take(test.n); cap(got) != test.want || len(got) != 0 {
+			t.Errorf("%d samples with room for %d, want none and %d", len(got), cap(got), test.want)
+		}
+	}
+}

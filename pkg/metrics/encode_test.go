@@ -209,3 +209,16 @@ func FuzzEncode(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkEncode encodes a node of 150 pods with all counters.
+func BenchmarkEncode(b *testing.B) {
+	s := node(b, 150)
+	var e Encoder
+	var size int64
+	for b.Loop() {
+		size = 0
+		e.Encode(writerFunc(func(p []byte) (int, error) { size += int64(len(p)); return len(p), nil }), TextFormat, s)
+	}
+	b.SetBytes(size)
+	b.ReportMetric(float64(len(e.positions)), "series")
+}
