@@ -206,7 +206,7 @@ func TestWalkerWithoutAnswer(t *testing.T) {
 			test.fail(n)
 			gone.end()
 			next := startIdle(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 			defer cancel()
 			for range 2 {
 				s := w.Walk(ctx)
@@ -223,7 +223,7 @@ func TestWalkerWithoutAnswer(t *testing.T) {
 				}
 				w.Recycle(s)
 				cancel()
-				ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+				ctx, cancel = context.WithTimeout(t.Context(), 4*time.Second)
 				defer cancel()
 			}
 
