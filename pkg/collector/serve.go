@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/net/netutil"
+	"golang.org/x/sys/unix"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -105,7 +107,7 @@ func newExporter(c *Config, s *ServeConfig) *exporter {
 // listen binds every address before anything is answered, so that what cannot be had is known at once.
 func (e *exporter) listen() error {
 	bind := func(address, webConfig string, handler http.Handler) error {
-		l, err := net.Listen("tcp", address)
+		l, err := (&net.ListenConfig{Control: boundSending}).Listen(context.Background(), "tcp", address)
 		if err != nil {
 			return fmt.Errorf("listening on %s: %w", address, err)
 		}
@@ -125,6 +127,18 @@ func (e *exporter) listen() error {
 		return bind(e.ProbeListen, "", e.probes())
 	}
 	return nil
+}
+
+// sendBuffer is what the kernel may hold of an answer that its client does not read; left to itself it is 4 MB for each.
+const sendBuffer = 256 << 10
+
+// boundSending sets it on a listening socket, from which the connections have it.
+func boundSending(_, _ string, conn syscall.RawConn) error {
+	var failed error
+	err := conn.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+	})
+	return errors.Join(err, failed)
 }
 
 func (e *exporter) closeListeners() {
