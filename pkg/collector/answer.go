@@ -21,7 +21,7 @@ const (
 	timeoutHeader    = "X-Prometheus-Scrape-Timeout-Seconds"
 	maxScrapeTimeout = 2 * time.Minute
 	endMark          = "# EOF\n" // OpenMetrics wants it, text may have it: who reads it knows that the answer is whole
-	maxDirect        = 2         // answers encoded while they are written; what encoding takes is held as long as the client reads
+	maxDirect        = 1         // answers encoded while they are written: what that takes is held for as long as the client reads
 )
 
 // metricsPage answers a scrape: what a walk counted, the exporter's own families, the end mark.
@@ -66,8 +66,8 @@ func (e *exporter) metricsPage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write writes an answer. Most clients ask for gzip and share the work; of the others a few are encoded while they read,
-// and the rest gets the shared gzip, unpacked.
+// write writes an answer. Most clients ask for gzip and share the work; of the others one is encoded while it reads, and
+// the rest gets the shared gzip, unpacked.
 func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip bool) error {
 	if !zip {
 		select {

@@ -52,10 +52,10 @@ func (b *body) unpack(w io.Writer) error {
 
 // pieceBytes is how much text is deflated at once: large against the 32 KiB that deflate looks back, of which each
 // piece has none at its beginning.
-const pieceBytes = 256 << 10
+const pieceBytes = 128 << 10
 
-// compressor deflates in pieces on as many processors as there are (up to 4), and keeps what that takes for the next
-// time. It is safe for concurrent use: those who come while it is busy wait.
+// compressor deflates in pieces, two at a time while the next is being written, and keeps what that takes (a megabyte a
+// piece) for the next time. It is safe for concurrent use: those who come while it is busy wait.
 type compressor struct {
 	mu      sync.Mutex
 	pieces  []*piece
@@ -72,7 +72,7 @@ type piece struct {
 }
 
 func newCompressor() *compressor {
-	c := &compressor{pieces: make([]*piece, 1+min(runtime.GOMAXPROCS(0), 4))}
+	c := &compressor{pieces: make([]*piece, 1+min(runtime.GOMAXPROCS(0), 2))}
 	for i := range c.pieces {
 		c.pieces[i] = &piece{text: make([]byte, 0, pieceBytes), done: make(chan struct{}, 1)}
 	}

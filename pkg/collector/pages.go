@@ -32,14 +32,14 @@ func (e *exporter) pages() (http.Handler, error) {
 	mux.HandleFunc("/metrics", e.metricsPage)
 	mux.Handle("/", landing)
 	e.handleProbes(mux)
-	return readOnly(mux), nil
+	return e.bounded(mux), nil
 }
 
 // probes are the pages for the kubelet alone.
 func (e *exporter) probes() http.Handler {
 	mux := http.NewServeMux()
 	e.handleProbes(mux)
-	return readOnly(mux)
+	return e.bounded(mux)
 }
 
 func (e *exporter) handleProbes(mux *http.ServeMux) {
@@ -85,9 +85,13 @@ func probe(check func() error) http.HandlerFunc {
 	}
 }
 
-// readOnly refuses every method that would change something: nothing here can be changed.
-func readOnly(next http.Handler) http.Handler {
+// bounded refuses every method that would change something, for nothing here can be changed, and keeps no connection open
+// when there are many: those who keep one for their next scrape would keep out others.
+func (e *exporter) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.open.Load() > int64(e.MaxConnections/2) {
+			w.Header().Set("Connection", "close")
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "only GET and HEAD are answered", http.StatusMethodNotAllowed)

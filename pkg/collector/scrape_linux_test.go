@@ -100,6 +100,21 @@ func TestThousandScrapes(t *testing.T) {
 	}
 }
 
+// TestIdleConnections are kept by more clients than there may be connections: none keeps out the next.
+func TestIdleConnections(t *testing.T) {
+	s := startExporter(t, cheap(t), func(e *exporter) { e.MaxConnections, e.idle = 4, time.Hour })
+	for i := range 20 {
+		transport := new(http.Transport)
+		defer transport.CloseIdleConnections()
+		response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(s.url + "/metrics")
+		if err != nil {
+			t.Fatalf("scrape %d: %v", i+1, err)
+		}
+		io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+	}
+}
+
 // TestCacheDuration walks anew for a scrape that comes later, never for two at once.
 func TestCacheDuration(t *testing.T) {
 	var counted watched

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -71,6 +72,7 @@ type exporter struct {
 	zip   *compressor
 
 	listeners []endpoint
+	open      atomic.Int64          // connections
 	draining  chan struct{}         // closed when the exporter has begun to end
 	direct    chan *metrics.Encoder // for the answers that are encoded while they are written
 	close     func() error          // gives up what the walks keep
@@ -155,7 +157,15 @@ func (e *exporter) newServer(handler http.Handler) *http.Server {
 		WriteTimeout:      maxScrapeTimeout + e.answer,
 		IdleTimeout:       e.idle,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug), // of clients that go away or speak no TLS
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				e.open.Add(1)
+			case http.StateClosed:
+				e.open.Add(-1)
+			}
+		},
+		ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug), // of clients that go away or speak no TLS
 	}
 }
 
