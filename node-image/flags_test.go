@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/collector"
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 func TestParseServe(t *testing.T) {
@@ -148,5 +150,21 @@ func TestServeFails(t *testing.T) {
 	stdout, stderr, code := run("--serve", "--listen", "127.0.0.1:99999")
 	if code != 1 || stdout != "" || !strings.Contains(stderr, "cosanet-collector: error: listening on 127.0.0.1:99999: ") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+// TestOriginalDefaults wants every counter of the original's defaults in ours, as docs/upgrade.md says.
+func TestOriginalDefaults(t *testing.T) {
+	include := regexp.MustCompile(`^cosanet_proc_net_(snmp6?_(Tcp_((Act|Pass)iveOpens|CurrEstab)|Ip6_(In|Out)Octets|Udp6?_(In|Out)Datagrams)|netstat_IpExt_(In|Out)Octets)$`)
+	n := 0
+	for _, m := range metrics.Catalog() {
+		if include.MatchString(m.Name) {
+			if n++; !m.In(metrics.Default) {
+				t.Errorf("%s is not in the default set", m.Name)
+			}
+		}
+	}
+	if n != 11 {
+		t.Errorf("%d counters, want 11", n)
 	}
 }

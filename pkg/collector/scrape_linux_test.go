@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
@@ -329,74 +327,5 @@ func (s *served) crawl(t *testing.T, encoding string) {
 	fmt.Fprintf(conn, "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: %s\r\nConnection: close\r\n\r\n", encoding)
 	if line, err := bufio.NewReaderSize(conn, 16).ReadString('\n'); err != nil || !strings.Contains(line, "200 OK") {
 		t.Fatalf("%q, %v", line, err)
-	}
-}
-
-func TestScrapeTimeout(t *testing.T) {
-	for header, want := range map[string]time.Duration{
-		"":     7 * time.Second,
-		"ten":  7 * time.Second,
-		"NaN":  7 * time.Second,
-		"-1":   7 * time.Second,
-		"0":    7 * time.Second,
-		"10":   9500 * time.Millisecond,
-		"1.0":  900 * time.Millisecond,
-		"1e9":  maxScrapeTimeout - 500*time.Millisecond,
-		"+Inf": maxScrapeTimeout - 500*time.Millisecond,
-	} {
-		if got := scrapeTimeout(header, 7*time.Second); got != want {
-			t.Errorf("%q: %s, want %s", header, got, want)
-		}
-	}
-}
-
-func TestAcceptsGzip(t *testing.T) {
-	for header, want := range map[string]bool{
-		"":                              false,
-		"gzip":                          true,
-		"GZIP":                          true,
-		"x-gzip":                        true,
-		"deflate, gzip;q=1.0, *;q=0.5":  true,
-		"gzip;q=0":                      false,
-		"gzip; q=0.000":                 false,
-		"gzip;q=0, *":                   false,
-		"*":                             true,
-		"*;q=0":                         false,
-		"identity":                      false,
-		"identity, gzip;q=0.5":          false,
-		"identity;q=0.5, gzip;q=1":      true,
-		"identity;q=0, gzip;q=0.1":      true,
-		"br, zstd":                      false,
-		"gzip;q=many":                   false,
-		"gzip;level=1":                  true,
-		"zstd;q=1, gzip;q=0.5, br;q=.1": true,
-	} {
-		if got := acceptsGzip([]string{header}); got != want {
-			t.Errorf("%q: %v", header, got)
-		}
-	}
-	if !acceptsGzip([]string{"deflate", "gzip"}) {
-		t.Error("in a second header: not taken")
-	}
-}
-
-func TestNegotiate(t *testing.T) {
-	for accept, want := range map[string]metrics.Format{
-		"":                             metrics.TextFormat,
-		"*/*":                          metrics.TextFormat,
-		"text/html":                    metrics.TextFormat,
-		"text/plain":                   metrics.TextFormat,
-		"application/openmetrics-text": metrics.OpenMetricsFormat,
-		"application/openmetrics-text;version=1.0.0":                     metrics.OpenMetricsFormat,
-		"application/openmetrics-text;version=2.0.0,text/plain;q=0.5":    metrics.TextFormat,
-		"application/openmetrics-text;q=0.5,text/plain;version=0.0.4":    metrics.TextFormat,
-		string(expfmt.FmtProtoDelim) + ";q=0.9,text/plain;version=0.0.4": metrics.TextFormat,
-		// Prometheus 2 and 3.
-		"application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2": metrics.OpenMetricsFormat,
-		"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2":        metrics.OpenMetricsFormat,
-	} {
-		if got := negotiate(accept); got != want {
-			t.Errorf("%q: format %d, want %d", accept, got, want)
-		}
 	}
 }

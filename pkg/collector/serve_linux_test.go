@@ -2,17 +2,14 @@ package collector
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -190,122 +187,6 @@ func TestPages(t *testing.T) {
 		if r.StatusCode != 200 || len(text) > 0 || r.Header.Get("Content-Type") != metrics.TextFormat.ContentType() || (r.Header.Get("Content-Encoding") == "gzip") != (zip == "gzip") {
 			t.Errorf("HEAD /metrics as %s: %d, %v, %d bytes", zip, r.StatusCode, r.Header, len(text))
 		}
-	}
-}
-
-// TestAnswer reads an answer in both formats, plain and as gzip: the same families of this machine, the exporter's own after
-// them, and the end mark.
-func TestAnswer(t *testing.T) {
-	c := noRuntime(t)
-	c.Protocols = []Protocol{UDP, TCP}
-	s := startExporter(t, c, nil)
-	for _, format := range []metrics.Format{metrics.TextFormat, metrics.OpenMetricsFormat} {
-		accept, _, _ := strings.Cut(format.ContentType(), "; charset")
-		r, plain := s.get(t, "GET", "/metrics", "Accept", accept)
-		if r.StatusCode != 200 || r.Header.Get("Content-Type") != format.ContentType() || r.Header.Get("Content-Encoding") != "" {
-			t.Errorf("%s: %d, %v", accept, r.StatusCode, r.Header)
-		}
-		r, zipped := s.get(t, "GET", "/metrics", "Accept", accept, "Accept-Encoding", "gzip")
-		if r.StatusCode != 200 || r.Header.Get("Content-Type") != format.ContentType() || r.Header.Get("Content-Encoding") != "gzip" || r.ContentLength != int64(len(zipped)) {
-			t.Errorf("%s as gzip: %d, %v", accept, r.StatusCode, r.Header)
-		}
-		zr, err := gzip.NewReader(bytes.NewReader(zipped))
-		if err != nil {
-			t.Fatal(err)
-		}
-		zr.Multistream(false) // curl and browsers read the first member alone
-		unzipped, err := io.ReadAll(zr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, text := range [][]byte{plain, unzipped} {
-			if !bytes.HasSuffix(text, []byte("\n# EOF\n")) || bytes.Count(text, []byte("# EOF")) != 1 {
-				t.Errorf("%s ends with %q", accept, text[max(0, len(text)-50):])
-			}
-			node, exporter := bytes.Index(text, []byte("\ncosanet_proc_net_snmp_Tcp_InSegs")), bytes.Index(text, []byte("\ncosanet_exporter_info"))
-			if node < 0 || exporter < node {
-				t.Errorf("%s: the node's counters at %d, the exporter's own families at %d", accept, node, exporter)
-			}
-			if format == metrics.TextFormat {
-				families := parseText(t, text)
-				seriesValue(t, families, "cosanet_exporter_info", "metrics", "all", "sockets", "tcp,udp", "pod_filter", "", "cosanet_node", "node-a")
-				seriesValue(t, families, "cosanet_proc_net_snmp_Tcp_InSegs", "cosanet_namespace", "HOST")
-				seriesValue(t, families, "process_open_fds")
-				seriesValue(t, families, "go_goroutines")
-				if age := seriesValue(t, families, "cosanet_exporter_walk_age_seconds"); age <= 0 {
-					t.Errorf("the walk is %v seconds old", age)
-				}
-				if n := seriesValue(t, families, "cosanet_exporter_walks_total", "result", "done"); n != 1 {
-					t.Errorf("%v walks", n)
-				}
-			}
-		}
-		// Of one walk, all but what the exporter says of itself is the same.
-		if a, b := ofNode(plain), ofNode(unzipped); !bytes.Equal(a, b) {
-			t.Errorf("%s: %d bytes plain and others as gzip, %d", accept, len(a), len(b))
-		}
-		s.checkMetrics(t, format, plain)
-	}
-}
-
-// ofNode is the part of an answer before the families of the Go runtime.
-func ofNode(text []byte) []byte {
-	before, _, _ := bytes.Cut(text, []byte("# HELP go_"))
-	return before
-}
-
-// checkMetrics lets promtool judge the text format. Names that the kernel and the original exporter chose are let be.
-func (s *served) checkMetrics(t *testing.T, f metrics.Format, text []byte) {
-	t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		promtool = "../../bin/tools/promtool"
-	}
-	if _, err := os.Stat(promtool); err != nil || f != metrics.TextFormat {
-		return // it reads no OpenMetrics
-	}
-	cmd := exec.Command(promtool, "check", "metrics")
-	cmd.Stdin = bytes.NewReader(text)
-	out, err := cmd.CombinedOutput()
-	if _, failed := err.(*exec.ExitError); err != nil && !failed {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(out)) {
-		if name, _, _ := strings.Cut(line, " "); !strings.HasPrefix(name, "cosanet_proc_net_") {
-			t.Errorf("promtool: %s", line)
-		}
-	}
-}
-
-// TestAnswerOfPods wants the counters of real namespaces in the answer, and the pods that came since in the next.
-func TestAnswerOfPods(t *testing.T) {
-	needsRoot(t)
-	first := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
-	s := startExporter(t, noRuntime(t), func(e *exporter) { e.walks.cacheFor = 0 })
-	has := func(p *testPod) bool {
-		_, text := s.get(t, "GET", "/metrics")
-		families := parseText(t, text)
-		for _, m := range families["cosanet_sandbox_info"].Metric {
-			for _, l := range m.Label {
-				if l.GetName() == "cosanet_pod_uid" && l.GetValue() == p.uid {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	s.ready(t)
-	if !has(first) {
-		t.Error("no row of a pod")
-	}
-	second := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
-	if !has(second) {
-		t.Error("no row of a pod that came later")
-	}
-	syscall.Kill(first.pid, syscall.SIGKILL)
-	waitDead(t, first.pid)
-	if has(first) {
-		t.Error("a row of a pod that has gone")
 	}
 }
 
