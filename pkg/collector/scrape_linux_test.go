@@ -55,6 +55,7 @@ func TestThousandScrapes(t *testing.T) {
 	begin := make(chan struct{})
 	s := startExporter(t, cheap(t), func(e *exporter) {
 		counted.attach(e)
+		e.answer = time.Hour // as long as this machine takes for a thousand
 		walk := e.walks.walk
 		e.walks.walk = func(ctx context.Context) *metrics.Snapshot {
 			<-begin
@@ -65,7 +66,7 @@ func TestThousandScrapes(t *testing.T) {
 	for i := range scrapes {
 		wg.Go(func() {
 			r, _ := http.NewRequest("GET", s.url+"/metrics", nil)
-			if i%20 != 0 {
+			if i%50 != 0 {
 				r.Header.Set("Accept-Encoding", "gzip")
 			}
 			response, err := s.client.Do(r)
