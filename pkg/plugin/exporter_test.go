@@ -235,7 +235,7 @@ func TestObserveExporterFailures(t *testing.T) {
 			want: "its exporter asks for a password (basic auth), which the API server does not pass on; --source pod goes without it"},
 		{name: "gone", harm: status(404, metav1.StatusReasonNotFound, `pods "cosanet-exporter-a" not found`), want: "its exporter is gone"},
 		{name: "no right", harm: status(403, metav1.StatusReasonForbidden, `pods "x" is forbidden: User "jane" cannot get resource "pods/proxy" in API group "" in the namespace "cosanet"`),
-			want: `pods "x" is forbidden: User "jane" cannot get resource "pods/proxy" in API group "" in the namespace "cosanet"; kubectl create role cosanet-exporter -n cosanet --verb=get --resource=pods/proxy && kubectl create rolebinding cosanet-exporter -n cosanet --role=cosanet-exporter --user="jane"`},
+			want: `its exporter may not be asked: User "jane" cannot get resource "pods/proxy" in API group "" in the namespace "cosanet"; kubectl create role cosanet-exporter -n cosanet --verb=get --resource=pods/proxy && kubectl create rolebinding cosanet-exporter -n cosanet --role=cosanet-exporter --user="jane"`},
 		{name: "TLS", ask: Ask{Metrics: metrics.Default, Samples: 2, Interval: 1}, harm: func(s *apiServer) {
 			s.exporter = func(w http.ResponseWriter, r *http.Request, nth int) {
 				if !strings.HasPrefix(r.PathValue("name"), "https:") {
@@ -315,6 +315,22 @@ func TestObserveExporterSilent(t *testing.T) {
 	}
 	if err := c.ledger.settle(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who may neither ask the exporters nor make pods is told both.
+func TestObserveWithoutRights(t *testing.T) {
+	s, c := exporting(t)
+	forbidden := func(what string) *metav1.Status {
+		return failure(403, metav1.StatusReasonForbidden, `pods "x" is forbidden: User "jane" cannot `+what+` in API group "" in the namespace "cosanet"`)
+	}
+	s.exporter = func(w http.ResponseWriter, _ *http.Request, _ int) { answer(w, forbidden(`get resource "pods/proxy"`)) }
+	s.admit = func(*corev1.Pod) *metav1.Status { return forbidden(`create resource "pods"`) }
+	_, err, _ := observe(t, s, c, Ask{Metrics: metrics.Default})
+	for _, part := range []string{`cannot create resource "pods"`, "asked by a pod, since its exporter may not be asked", "--verb=get --resource=pods/proxy"} {
+		if !strings.Contains(errorText(err), part) {
+			t.Errorf("error %v, want it to contain %q", err, part)
+		}
 	}
 }
 

@@ -3,7 +3,9 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/kubernetes"
@@ -66,10 +68,13 @@ func (f *Fleet) refused(reason error) (*Fleet, error) {
 			o.Err = reason
 		}
 	}
-	if !slices.ContainsFunc(f.Observations, func(o Observation) bool { return o.Err == nil }) {
-		return nil, reason
+	switch {
+	case slices.ContainsFunc(f.Observations, func(o Observation) bool { return o.Err == nil }):
+		return f, nil
+	case len(f.remarks) > 0: // why it came to pods
+		return nil, fmt.Errorf("%w\n%s", reason, strings.Join(f.remarks, "\n"))
 	}
-	return f, nil
+	return nil, reason
 }
 
 // observe asks one node, by its exporter first. Visits is the context of pods, which a refusal may end before ctx.

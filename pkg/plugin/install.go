@@ -54,6 +54,7 @@ func (i *installation) install(ctx context.Context, objects []*unstructured.Unst
 		if err := i.printer.print(applied); err != nil {
 			return err
 		}
+		i.monitored = i.monitored || object.GetKind() == "PodMonitor"
 	}
 	if err := i.printer.close(); err != nil || i.dryRun != "none" || i.timeout == 0 {
 		return err

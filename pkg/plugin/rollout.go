@@ -274,10 +274,12 @@ func (i *installation) usage(s *standings) error {
 		"    asks it from now on: no pod is made",
 		fmt.Sprintf("  kubectl get --raw /api/v1/namespaces/%s/pods/%s%s:%d/proxy/metrics", i.namespace, scheme, pod, deploy.Port),
 		"    is what Prometheus gets of one node",
-		"Prometheus finds its pods where it looks for the annotations prometheus.io/scrape and prometheus.io/port; the operator",
-		"by a PodMonitor: kubectl cosanet serve --component prometheus-operator.",
-		"To take it away: " + i.removal(),
 	}
+	if !i.monitored {
+		lines = append(lines, "Prometheus finds its pods where it looks for the annotations prometheus.io/scrape and prometheus.io/port; the operator",
+			"by a PodMonitor: kubectl cosanet serve --component prometheus-operator.")
+	}
+	lines = append(lines, "To take it away: "+i.removal())
 	_, err := io.WriteString(i.streams.ErrOut, strings.Join(lines, "\n")+"\n")
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
 
@@ -151,6 +152,13 @@ func said(err error) string {
 // dialled is the part of a proxy's error that is different for each node.
 var dialled = regexp.MustCompile(`dial tcp \S+: |(read|write) tcp \S+: `)
 
+// withoutPod cuts from a refusal for want of rights the name of the pod, which is different for each node.
+func withoutPod(text string) error {
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "pods/proxy"}, "", nil)
+	forbidden.ErrStatus.Message = "its exporter may not be asked: " + forbiddenByRBAC.FindString(text)
+	return forbidden
+}
+
 // explainScrape words what the API server's proxy answers.
 func explainScrape(err error) error {
 	var status apierrors.APIStatus
@@ -158,7 +166,7 @@ func explainScrape(err error) error {
 	case !errors.As(err, &status):
 		return err
 	case forbiddenByRBAC.MatchString(text):
-		return explainForbidden(err)
+		return explainForbidden(withoutPod(text))
 	case apierrors.IsUnauthorized(err):
 		return advise(errors.New("its exporter asks for a password (basic auth), which the API server does not pass on"), "--source pod goes without it")
 	case status.Status().Code == http.StatusNotFound && strings.HasPrefix(text, "pods "):

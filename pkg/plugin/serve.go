@@ -206,6 +206,7 @@ type installation struct {
 	force     bool
 	timeout   time.Duration
 	patience  time.Duration // with a trouble of the rollout that may heal
+	monitored bool          // a PodMonitor was applied
 }
 
 // connect makes the clients; an installation that is only printed needs none.

@@ -63,11 +63,17 @@ func (i *installation) removable(ctx context.Context, object *unstructured.Unstr
 		return got, nil
 	case apierrors.IsNotFound(err):
 		return nil, nil
-	case apierrors.IsForbidden(err) && strings.Contains(object.GroupVersionKind().Group, "."): // of a CRD, or of no interest without rights
+	case apierrors.IsForbidden(err) && fromCRD(object):
 		fmt.Fprintf(i.streams.ErrOut, "%s: not looked for: %s\n", titleOf(object), oneLine(err))
 		return nil, nil
 	}
 	return nil, fmt.Errorf("looking for %s: %w", titleOf(object), err)
+}
+
+// fromCRD tells whether an object's kind is none of Kubernetes' own, and so may be missing.
+func fromCRD(object *unstructured.Unstructured) bool {
+	group := object.GroupVersionKind().Group
+	return strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io")
 }
 
 // delete deletes exactly this object; of a DaemonSet the pods first.
