@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,6 +78,14 @@ func subject(user string) string {
 		return "--serviceaccount=" + account
 	}
 	return fmt.Sprintf("--user=%q", user)
+}
+
+// unreachable adds to a refused connection where to look; other errors stay as they are.
+func unreachable(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return advise(err, "no API server answers there: see kubectl config get-contexts and kubectl cluster-info")
+	}
+	return err
 }
 
 // lost tells whether an error leaves open if the API server did what it was asked: the connection broke, or something

@@ -218,11 +218,11 @@ func TestObserveExporterFailures(t *testing.T) {
 		{name: "cut", harm: text(func(node string, nth int) []byte {
 			return bytes.TrimSuffix(scrapeOf(node, nth, countsDefault), []byte("# EOF\n"))
 		}),
-			want: `its exporter's answer the stream is not whole: it does not end with "# EOF"`},
+			want: `its exporter's answer: the stream is not whole: it does not end with "# EOF"`},
 		{name: "cut within a line", harm: text(func(node string, nth int) []byte { return scrapeOf(node, nth, countsDefault)[:400] }),
-			want: `its exporter's answer the stream is not whole: it does not end with "# EOF"`},
+			want: `its exporter's answer: the stream is not whole: it does not end with "# EOF"`},
 		{name: "more after the end", harm: text(func(node string, nth int) []byte { return append(scrapeOf(node, nth, countsDefault), "x 1\n"...) }),
-			want: `its exporter's answer the stream is not whole: it does not end with "# EOF"`},
+			want: `its exporter's answer: the stream is not whole: it does not end with "# EOF"`},
 		{name: "no exporter at all", harm: text(func(string, int) []byte { return []byte("# EOF\n") }),
 			want: "what answers in place of its exporter does not say when it counted"},
 		{name: "of another node", harm: text(func(_ string, nth int) []byte { return scrapeOf("evil\x1b[31m", nth, countsDefault) }),
@@ -306,7 +306,7 @@ func TestObserveExporterSilent(t *testing.T) {
 	if err != nil || fleet.failure() != nil {
 		t.Fatalf("Observe: %v, %v", err, fleet.failure())
 	}
-	if diff := cmp.Diff([]string{"node a, b: asked by a pod, since its exporter did not answer within 200ms"}, fleet.remarks); diff != "" {
+	if diff := cmp.Diff([]string{"node a, b: asked by a pod, since its exporter's answer did not begin within 200ms"}, fleet.remarks); diff != "" {
 		t.Errorf("remarks (-want +got):\n%s", diff)
 	}
 	c.Carrier, c.Timeout = ExporterCarrier, time.Minute

@@ -106,11 +106,10 @@ func (q *inquiry) observe(ctx, visits context.Context, node string) Observation 
 // scrape reads a node's exporter, and says where it is of another version than the plugin.
 func (q *inquiry) scrape(ctx context.Context, e *exporter) ([]*metrics.Snapshot, error) {
 	q.progress.say(e.node, "asking the exporter")
-	timeout := q.Timeout
+	s := &scrape{client: q.client, exporter: e, ask: q.ask, patience: q.Timeout, timeout: q.Timeout}
 	if q.Carrier == AnyCarrier {
-		timeout = min(timeout, exporterPatience)
+		s.patience = min(q.Timeout, exporterPatience)
 	}
-	s := &scrape{client: q.client, exporter: e, ask: q.ask, timeout: timeout}
 	snapshots, reply, err := s.samples(ctx)
 	if err != nil {
 		return nil, err

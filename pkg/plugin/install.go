@@ -94,6 +94,8 @@ func (i *installation) explain(err error, object *unstructured.Unstructured) err
 	switch {
 	case apierrors.IsConflict(err):
 		return advise(err, "somebody else manages these fields: leave them to be taken over with --force-conflicts, or install into another namespace with --collector-namespace")
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return advise(err, "wait until it is gone: kubectl wait --for=delete namespace/%s", i.namespace)
 	case noSuchKind(err):
 		return advise(fmt.Errorf("the cluster has no kind %s of %s", object.GetKind(), object.GetAPIVersion()),
 			"install what brings it (for PodMonitor and PrometheusRule the CRDs of the Prometheus operator), or go without its --component")

@@ -119,7 +119,7 @@ func (ask Ask) filter(r io.Reader) ([]byte, error) {
 	for {
 		line, err := lines.ReadSlice('\n')
 		if size += len(line); size > maxAnswer {
-			return nil, fmt.Errorf("its exporter's answer is of more than %d MiB", maxAnswer>>20)
+			return nil, fmt.Errorf("it is of more than %d MiB", maxAnswer>>20)
 		}
 		if !continues(line, family) {
 			if name := familyOf(line); name != nil {
@@ -131,11 +131,11 @@ func (ask Ask) filter(r io.Reader) ([]byte, error) {
 		case err == io.EOF && whole && len(line) == 0:
 			return kept, nil
 		case err == io.EOF:
-			return nil, fmt.Errorf("its exporter's answer %w: it does not end with %q", metrics.ErrTruncated, answerEnd)
+			return nil, fmt.Errorf("%w: it does not end with %q", metrics.ErrTruncated, answerEnd)
 		case err == bufio.ErrBufferFull:
-			return nil, fmt.Errorf("its exporter's answer has a line of more than %d KiB", maxAnswerLine>>10)
+			return nil, fmt.Errorf("it has a line of more than %d KiB", maxAnswerLine>>10)
 		case err != nil:
-			return nil, fmt.Errorf("its exporter's answer broke off: %w", err)
+			return nil, fmt.Errorf("%w: %w", metrics.ErrTruncated, err)
 		}
 		if whole = string(line) == answerEnd+"\n"; !whole && wanted {
 			kept = append(kept, line...)

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,8 @@ type scrape struct {
 	client   kubernetes.Interface
 	exporter *exporter
 	ask      Ask
-	timeout  time.Duration // of one answer
+	patience time.Duration // until an answer begins
+	timeout  time.Duration // until it has come
 	scheme   string        // https once the exporter turned out to speak it
 }
 
@@ -89,16 +91,14 @@ func (s *scrape) after(ctx context.Context, last *reply) (*reply, error) {
 
 // once asks the exporter once, and checks that the answer is of the exporter's own node and says when it was counted.
 func (s *scrape) once(ctx context.Context) (*reply, error) {
-	timed, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("its exporter did not answer within %s", s.timeout))
-	defer cancel()
-	a, err := s.get(timed)
+	a, err := s.get(ctx)
 	if err != nil && s.scheme == "" && speaksTLS(err) {
 		s.scheme = "https"
-		a, err = s.get(timed)
+		a, err = s.get(ctx)
 	}
 	switch {
-	case err != nil && timed.Err() != nil:
-		return nil, context.Cause(timed)
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, explainScrape(err)
 	case a.snapshot.Time.IsZero():
@@ -113,19 +113,26 @@ func (s *scrape) once(ctx context.Context) (*reply, error) {
 // get is one request: .../pods/NAME:9156/proxy/metrics. The HTTP client asks for gzip and undoes it. JSON is for what the
 // API server itself has to say.
 func (s *scrape) get(ctx context.Context) (*reply, error) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	until := func(limit time.Duration, what string) *time.Timer {
+		return time.AfterFunc(limit, func() { giveUp(fmt.Errorf("its exporter's answer did not %s within %s", what, limit)) })
+	}
+	begin := until(s.patience, "begin")
 	body, err := s.client.CoreV1().RESTClient().Get().
 		Namespace(s.exporter.pod.Namespace).Resource("pods").SubResource("proxy").
 		Name(utilnet.JoinSchemeNamePort(s.scheme, s.exporter.pod.Name, s.exporter.port)).Suffix("metrics").
 		SetHeader("Accept", "text/plain;version=0.0.4,application/json;q=0.1").
 		Stream(ctx)
-	if err != nil {
-		return nil, err
+	if begin.Stop(); err != nil {
+		return nil, cmp.Or(context.Cause(ctx), err)
 	}
 	defer body.Close()
+	defer until(s.timeout, "end").Stop()
 	came := time.Now()
 	r, err := readReply(body, s.ask)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(context.Cause(ctx), fmt.Errorf("its exporter's answer: %w", err))
 	}
 	r.came = came
 	return r, nil

@@ -183,13 +183,13 @@ func (s *serve) run(ctx context.Context, f *factory, m *manifest, printer *objec
 		}
 	}
 	if s.remove {
-		return i.remove(ctx)
+		return unreachable(i.remove(ctx))
 	}
 	objects, err := m.render()
 	if err != nil {
 		return err
 	}
-	return i.install(ctx, objects)
+	return unreachable(i.install(ctx, objects))
 }
 
 // installation is the exporter in one namespace of a cluster.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -71,11 +70,8 @@ func (s *source) fleet(ctx context.Context, f *factory, sel Selection, ask Ask) 
 		return nil, err
 	}
 	fleet, err := s.collection.Observe(ctx, client, sel, ask)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, advise(err, "no API server answers there: see kubectl config get-contexts and kubectl cluster-info")
-	}
 	if err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
 	if fleet.Pods == nil {
 		fleet.Pods = []corev1.Pod{} // none is not the same as not known
