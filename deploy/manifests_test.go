@@ -127,8 +127,8 @@ func (o *objects) checkPod(t *testing.T) {
 		t.Errorf("resources %+v", c.Resources)
 	}
 	rolling := o.daemonSet.Spec.UpdateStrategy.RollingUpdate
-	if rolling.MaxSurge.IntValue() != 1 || rolling.MaxUnavailable.IntValue() != 0 || slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.HostPort != 0 }) {
-		t.Error("an update leaves a gap: want maxSurge 1, maxUnavailable 0 and no host port")
+	if rolling.MaxSurge.String() != "10%" || o.daemonSet.Spec.MinReadySeconds < 10 || rolling.MaxUnavailable.IntValue() != 0 || slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.HostPort != 0 }) {
+		t.Error("an update leaves a gap: want maxSurge 10%, minReadySeconds 10, maxUnavailable 0 and no host port")
 	}
 }
 

@@ -181,11 +181,12 @@ func lastSeen(e *corev1.Event) time.Time {
 	return e.EventTime.Time
 }
 
-// done tells whether the rollout is over, as kubectl rollout status does.
+// done tells whether every node has a ready exporter of the present version. kubectl rollout status waits longer, for
+// minReadySeconds too: for the old pods that answer as well meanwhile.
 func (s *standings) done() bool {
 	status := &s.daemonSet.Status
 	return status.ObservedGeneration >= s.daemonSet.Generation && status.UpdatedNumberScheduled >= status.DesiredNumberScheduled &&
-		status.NumberAvailable >= status.DesiredNumberScheduled
+		len(s.ready) >= int(status.DesiredNumberScheduled)
 }
 
 // lasting is a trouble that cannot heal, or has had the time to; since is kept from look to look.
@@ -226,7 +227,7 @@ func (s *standings) text() string {
 		return "the API server does not answer"
 	}
 	status := &s.daemonSet.Status
-	updated := min(status.UpdatedNumberScheduled, status.NumberAvailable)
+	updated := min(int(status.UpdatedNumberScheduled), len(s.ready))
 	if status.ObservedGeneration < s.daemonSet.Generation {
 		return "waiting for the DaemonSet's controller"
 	}

@@ -64,4 +64,4 @@ go test -run '^$' -bench BenchmarkFirstTable -benchtime 7x -timeout 20m ./test/e
 echo "# $most pods on the node: the most memory that the exporter ever had"
 kubectl -n bench scale deployment many --replicas=$most
 kubectl -n bench rollout status deployment/many --timeout=300s | tail -n 1
-OTHER='' bench '^BenchmarkScrape$/' 10x
+OTHER='' bench '^BenchmarkScrape$' 10x

@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -190,6 +192,9 @@ func threadCPU(b *testing.B) time.Duration {
 
 func readFile(b *testing.B, path string, buf []byte) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // the process has ended
+	}
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -27,9 +27,10 @@ const ours = "app.kubernetes.io/managed-by=kubectl-cosanet"
 
 // cluster is the embedded Kubernetes as a shell on this machine sees it.
 type cluster struct {
-	program string   // bin/cluster
-	kubectl string   // the real one
-	env     []string // KUBECONFIG, and a PATH on which kubectl finds the plugin
+	program    string // bin/cluster
+	kubectl    string // the real one
+	kubeconfig string
+	env        []string // KUBECONFIG, and a PATH on which kubectl finds the plugin
 }
 
 // need returns the running cluster with the suite's pods on it. A laptop without one skips; CI must have one.
@@ -55,8 +56,9 @@ var connect = sync.OnceValues(func() (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no embedded cluster: %w", err)
 	}
-	c.kubectl = filepath.Join(filepath.Dir(strings.TrimSpace(string(kubeconfig))), "bin", "kubectl")
-	c.env = append(os.Environ(), "KUBECONFIG="+strings.TrimSpace(string(kubeconfig)), "PATH="+bin+":"+os.Getenv("PATH"))
+	c.kubeconfig = strings.TrimSpace(string(kubeconfig))
+	c.kubectl = filepath.Join(filepath.Dir(c.kubeconfig), "bin", "kubectl")
+	c.env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "PATH="+bin+":"+os.Getenv("PATH"))
 	if err := c.deploy(); err != nil {
 		return nil, err
 	}
