@@ -46,9 +46,6 @@ func (e *exporter) metricsPage(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.release()
 
-	control := http.NewResponseController(w)
-	control.SetWriteDeadline(time.Now().Add(e.answer)) // where it cannot be set, the server's own WriteTimeout holds
-	s.writing(func() { control.SetWriteDeadline(time.Now()) })
 	format, zip := negotiate(r.Header.Get("Accept")), acceptsGzip(r.Header.Values("Accept-Encoding"))
 	header := w.Header()
 	header.Set("Content-Type", format.ContentType())
@@ -73,6 +70,7 @@ func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip 
 		select {
 		case encoder := <-e.direct:
 			defer func() { e.direct <- encoder }()
+			e.begin(w, s)
 			if err := e.text(w, encoder, s.snapshot, f); err != nil {
 				return err
 			}
@@ -85,6 +83,7 @@ func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip 
 	if b.err != nil {
 		return b.err
 	}
+	e.begin(w, s)
 	if !zip {
 		if err := b.unpack(w); err != nil {
 			return err
@@ -105,6 +104,13 @@ func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip 
 	}
 	_, err = w.Write(end)
 	return err
+}
+
+// begin begins the time that a client has to read its answer, and makes the share end it when it must.
+func (e *exporter) begin(w http.ResponseWriter, s *share) {
+	control := http.NewResponseController(w)
+	control.SetWriteDeadline(time.Now().Add(e.answer)) // where it cannot be set, the server's own WriteTimeout holds
+	s.writing(func() { control.SetWriteDeadline(time.Now()) })
 }
 
 // text writes what all answers of a walk have in common.

@@ -32,12 +32,7 @@ func TestAnswer(t *testing.T) {
 		if r.StatusCode != 200 || r.Header.Get("Content-Type") != format.ContentType() || r.Header.Get("Content-Encoding") != "gzip" || r.ContentLength != int64(len(zipped)) {
 			t.Errorf("%s as gzip: %d, %v", accept, r.StatusCode, r.Header)
 		}
-		zr, err := gzip.NewReader(bytes.NewReader(zipped))
-		if err != nil {
-			t.Fatal(err)
-		}
-		zr.Multistream(false) // curl and browsers read the first member alone
-		unzipped, err := io.ReadAll(zr)
+		unzipped, err := unzip(zipped)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,6 +64,16 @@ func TestAnswer(t *testing.T) {
 		}
 		s.checkMetrics(t, format, plain)
 	}
+}
+
+// unzip reads the first member alone, as curl and browsers do.
+func unzip(zipped []byte) ([]byte, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		return nil, err
+	}
+	zr.Multistream(false)
+	return io.ReadAll(zr)
 }
 
 // ofNode is the part of an answer before the families of the Go runtime.

@@ -12,9 +12,16 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// maxGenerations is of how many walks the answers may be held by clients at a time. The readers of the oldest are cut off
-// when there are more: a node's memory is not for those who do not read.
-const maxGenerations = 4
+// maxGenerations is of how many walks the answers may be held by clients at a time: a node's memory is not for those who do
+// not read. When there are as many, the last walk is shared for as long as patience has it, and then the readers of the
+// oldest, who have had that long, are cut off.
+const (
+	maxGenerations = 4
+	patience       = 5 * time.Second
+)
+
+// maxWalk is for how long a walk may last. A node of a thousand namespaces takes a second.
+const maxWalk = time.Minute
 
 // walks lets any number of scrapes share a walk. There are never two walks at once: a scrape that comes during one
 // waits for its end, and one that finds it stuck goes away without a second.
@@ -23,7 +30,8 @@ type walks struct {
 	recycle  func(*metrics.Snapshot)
 	ended    func(walkResult) // called after each walk, before its answers; may change the Snapshot
 	cacheFor time.Duration
-	limit    *time.Duration  // of a walk
+	patience time.Duration
+	limit    time.Duration   // of a walk, which then ends without a result
 	base     context.Context // of all walks: they outlive the scrapes that begin them
 
 	mu      sync.Mutex
@@ -83,7 +91,7 @@ func (w *walks) get(ctx context.Context) (*share, error) {
 	asked := time.Now()
 	s := new(share)
 	w.mu.Lock()
-	if w.current != nil && time.Since(w.current.begin) < w.cacheFor {
+	if w.current != nil && time.Since(w.current.begin) < w.lifetime() {
 		w.current.hand(s)
 		w.mu.Unlock()
 		return s, nil
@@ -106,6 +114,14 @@ func (w *walks) get(ctx context.Context) (*share, error) {
 	}
 	f.waiting = slices.DeleteFunc(f.waiting, func(other *share) bool { return other == s })
 	return nil, &stuckError{waited: time.Since(asked), age: time.Since(f.begin)}
+}
+
+// lifetime is how old a walk may be to be shared.
+func (w *walks) lifetime() time.Duration {
+	if len(w.alive) >= maxGenerations {
+		return max(w.cacheFor, w.patience)
+	}
+	return w.cacheFor
 }
 
 // begin begins a walk unless one runs.
@@ -145,7 +161,7 @@ func (w *walks) cutSlowest() {
 }
 
 func (w *walks) fly(f *flight) {
-	ctx, cancel := context.WithTimeoutCause(w.base, *w.limit, fmt.Errorf("not done after %s", *w.limit))
+	ctx, cancel := context.WithTimeoutCause(w.base, w.limit, fmt.Errorf("not done after %s", w.limit))
 	defer cancel()
 	snapshot := w.walk(ctx)
 	result := walkResult{took: time.Since(f.begin)}

@@ -53,13 +53,12 @@ type limits struct {
 	answer time.Duration // for the writing of an answer: who reads slower is cut off
 	idle   time.Duration // of a connection between two requests
 	drain  time.Duration // for the answers under way when the exporter ends
-	walk   time.Duration // for a walk, which then ends without a result
 	stuck  time.Duration // of a walk: beyond it the walk did not heed its end, and only a restart can help
 }
 
 var defaultLimits = limits{
 	header: 5 * time.Second, answer: 30 * time.Second, idle: 2 * time.Minute,
-	drain: 10 * time.Second, walk: time.Minute, stuck: 3 * time.Minute,
+	drain: 10 * time.Second, stuck: 3 * time.Minute,
 }
 
 // exporter is what Serve runs.
@@ -97,7 +96,7 @@ func newExporter(c *Config, s *ServeConfig) *exporter {
 	}
 	e.close = walker.Close
 	e.walks = &walks{
-		walk: walker.Walk, recycle: walker.Recycle, cacheFor: s.CacheDuration, limit: &e.limits.walk,
+		walk: walker.Walk, recycle: walker.Recycle, cacheFor: s.CacheDuration, patience: patience, limit: maxWalk,
 		ended: func(r walkResult) {
 			e.own.walked(r)
 			troubles.report(r)

@@ -90,23 +90,28 @@ func (l *lines) count(s string) int {
 // get asks for a page; headers come in pairs.
 func (s *served) get(t *testing.T, method, path string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
-	r, err := http.NewRequest(method, s.url+path, nil)
+	response, text, err := s.ask(method, path, headers...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return response, text
+}
+
+func (s *served) ask(method, path string, headers ...string) (*http.Response, []byte, error) {
+	r, err := http.NewRequest(method, s.url+path, nil)
+	if err != nil {
+		return nil, nil, err
 	}
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	response, err := s.client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, text
+	return response, text, err
 }
 
 // ready waits for the first walk.
