@@ -83,7 +83,7 @@ func (c *command) flagsOfBoth(f *flag.FlagSet) (sockets *bool) {
 // flagsOfRun are for frames on the standard output.
 func (c *command) flagsOfRun() *flag.FlagSet {
 	f := flag.NewFlagSet("run", flag.ContinueOnError)
-	f.Bool("once", true, "walk, write and end")
+	f.Bool("once", false, "walk, write and end; implied by every flag that only a single run has")
 	f.StringVar(&c.Run, "run", "", "id of this run, repeated in the trailer")
 	f.Func("encoding", "of the frames: text or gzip (default text)", into(&c.Encoding, metrics.ParseEncoding))
 	f.IntVar(&c.Samples, "samples", 1, "frames to write")
@@ -96,7 +96,7 @@ func (c *command) flagsOfRun() *flag.FlagSet {
 func (c *command) flagsOfServe() *flag.FlagSet {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	s := &c.exporter
-	f.BoolVar(&c.serve, "serve", false, "be a Prometheus exporter until SIGTERM; implied by every flag that only an exporter has")
+	f.BoolVar(&c.serve, "serve", true, "be a Prometheus exporter until SIGTERM, as the original exporter is without any flag; not with a flag for a single run")
 	listen := func(address string) error {
 		s.Listen = append(s.Listen, address)
 		return nil
@@ -118,14 +118,14 @@ func (c *command) chooseMode(f *flag.FlagSet, once, served *flag.FlagSet) error 
 	var ofRun, ofServe string // one that was given
 	f.Visit(func(flag *flag.Flag) {
 		switch {
-		case once.Lookup(flag.Name) != nil:
+		case once.Lookup(flag.Name) != nil && flag.Value.String() != "false":
 			ofRun = flag.Name
 		case served.Lookup(flag.Name) != nil && flag.Value.String() != "false":
 			ofServe = flag.Name
 		}
 	})
-	switch c.serve = c.serve || ofServe != ""; {
-	case c.serve && ofRun != "":
+	switch c.serve = c.serve && ofRun == ""; {
+	case ofRun != "" && ofServe != "":
 		return fmt.Errorf("--%s is for a single run and --%s for an exporter: use one or the other", ofRun, ofServe)
 	case c.serve:
 		return c.checkServe()

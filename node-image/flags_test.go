@@ -43,7 +43,8 @@ func TestParseServe(t *testing.T) {
 		})},
 		{args: "--serve --logformat text --verbosity debug", want: plain, text: true, level: slog.LevelDebug},
 		{args: "--serve --verbosity WARN", want: plain, level: slog.LevelWarn},
-		{args: "-cache-duration 500ms", want: plain}, // what only an exporter has makes it one
+		{args: "", want: plain}, // as the original's manifests start it
+		{args: "-collector.sockproto.enabled=true", want: plain},
 	} {
 		c, err := parse(strings.Fields(test.args), io.Discard)
 		if err != nil {
@@ -54,7 +55,7 @@ func TestParseServe(t *testing.T) {
 			t.Errorf("%q: serve %v, text %v, level %v (-want +got):\n%s", test.args, c.serve, c.logText, c.logLevel, diff)
 		}
 	}
-	for _, args := range []string{"", "--serve=false", "--once"} {
+	for _, args := range []string{"--serve=false", "--once", "--run x", "--samples 2 --interval 1s"} {
 		if c, err := parse(strings.Fields(args), io.Discard); err != nil || c.serve {
 			t.Errorf("%q: an exporter, or %v", args, err)
 		}

@@ -3,9 +3,10 @@
 // Cosanet-collector runs on a node, in a pod with hostPID or as root on any Linux host, and tells what the kernel counted in
 // every pod's network namespace.
 //
-// Once, on its standard output, as frames of Prometheus text (see pkg/metrics): it exits with 0 when all frames are written
-// and with 1 when they are not. With --serve it is a Prometheus exporter, until SIGTERM: it exits with 0 when its last
-// answers are written, with 1 when they are not or an address cannot be listened on. A wrong command line is 2.
+// It is a Prometheus exporter until SIGTERM, as the cosanet exporter was: it exits with 0 when its last answers are written,
+// with 1 when they are not or an address cannot be listened on. With --once it writes frames of Prometheus text (see
+// pkg/metrics) to its standard output instead: it exits with 0 when all are written and with 1 when they are not. A wrong
+// command line is 2.
 package main
 
 import (

@@ -170,7 +170,7 @@ func TestSilentAboutTheRuntime(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	stdout, stderr, code := run("--cri-socket", socket)
+	stdout, stderr, code := run("--once", "--cri-socket", socket)
 	if code != 0 || stderr != "" || !strings.Contains(stdout, `source="cri",reason="listing sandboxes of `) {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
 	}
