@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 // command is a command line, parsed.
 type command struct {
 	collector.Config
+	sockets  *bool // whether sockets are counted; nil: as the set of metrics has it
 	serve    bool
 	exporter collector.ServeConfig // with serve
 	logText  bool                  // JSON otherwise
@@ -32,7 +34,7 @@ func parse(args []string, stdout io.Writer) (*command, error) {
 	f := flag.NewFlagSet("cosanet-collector", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	showVersion := f.Bool("version", false, "print the version and end")
-	sockets := c.flagsOfBoth(f)
+	c.flagsOfBoth(f)
 	once, served := c.flagsOfRun(), c.flagsOfServe()
 	for _, more := range []*flag.FlagSet{once, served} {
 		more.VisitAll(func(m *flag.Flag) { f.Var(m.Value, m.Name, m.Usage) })
@@ -56,7 +58,7 @@ func parse(args []string, stdout io.Writer) (*command, error) {
 	if err := c.chooseMode(f, once, served); err != nil {
 		return nil, err
 	}
-	c.chooseProtocols(*sockets)
+	c.chooseProtocols()
 	if c.Node == "" {
 		c.Node, err = os.Hostname()
 	}
@@ -64,7 +66,7 @@ func parse(args []string, stdout io.Writer) (*command, error) {
 }
 
 // flagsOfBoth say what is collected. Those that begin with "collector." are spelled as the original exporter spelled them.
-func (c *command) flagsOfBoth(f *flag.FlagSet) (sockets *bool) {
+func (c *command) flagsOfBoth(f *flag.FlagSet) {
 	f.Func("metrics", "set of metrics: default, errors or all (default default)", into(&c.Set, metrics.ParseSet))
 	f.StringVar(&c.Node, "node", os.Getenv("NODE_NAME"), "name of the node in the labels (default $NODE_NAME, else the host's name)")
 	f.StringVar(&c.CRISocket, "cri-socket", os.Getenv("CRI_SOCKET"), "path of the container runtime's socket on the node (default $CRI_SOCKET, else the known ones)")
@@ -77,7 +79,11 @@ func (c *command) flagsOfBoth(f *flag.FlagSet) (sockets *bool) {
 	f.BoolVar(&c.Netstat, "collector.netstat.enabled", true, "/proc/net/netstat")
 	f.Func("collector.netstat.metric-include", "counters of netstat whose Proto_Counter matches this `expression`, instead of the set's", into(&c.NetstatInclude, regexp.Compile))
 	f.Func("collector.sockproto.protos", "of these `protocols`: tcp, udp, icmp, udplite, raw (default tcp,udp, and all with --metrics=all)", into(&c.Protocols, collector.ParseProtocols))
-	return f.Bool("collector.sockproto.enabled", false, "sockets by state (always with --metrics=all)")
+	f.BoolFunc("collector.sockproto.enabled", "sockets by state (default false, and true with --metrics=all)", func(s string) error {
+		enabled, err := strconv.ParseBool(s)
+		c.sockets = &enabled
+		return err
+	})
 }
 
 // flagsOfRun are for frames on the standard output.
@@ -154,9 +160,14 @@ func (c *command) checkServe() error {
 }
 
 // chooseProtocols settles whose sockets are counted.
-func (c *command) chooseProtocols(enabled bool) {
-	switch all := c.Set == metrics.All; {
-	case !all && !enabled:
+func (c *command) chooseProtocols() {
+	all := c.Set == metrics.All
+	wanted := all
+	if c.sockets != nil {
+		wanted = *c.sockets
+	}
+	switch {
+	case !wanted:
 		c.Protocols = nil
 	case c.Protocols == nil && all:
 		c.Protocols = collector.AllProtocols()

@@ -62,6 +62,7 @@ func TestParse(t *testing.T) {
 		{"--metrics errors", with(func(c *collector.Config) { c.Set = metrics.Errors })},
 		{"--metrics all", with(func(c *collector.Config) { c.Set, c.Protocols = metrics.All, collector.AllProtocols() })},
 		{"--metrics all --collector.sockproto.protos raw", with(func(c *collector.Config) { c.Set, c.Protocols = metrics.All, []collector.Protocol{collector.Raw} })},
+		{"--metrics all -collector.sockproto.enabled=false", with(func(c *collector.Config) { c.Set = metrics.All })},
 		{"-collector.sockproto.enabled", with(func(c *collector.Config) { c.Protocols = []collector.Protocol{collector.TCP, collector.UDP} })},
 		{"-collector.sockproto.enabled=true -collector.sockproto.protos icmp,tcp", with(func(c *collector.Config) { c.Protocols = []collector.Protocol{collector.TCP, collector.ICMP} })},
 		{"-collector.sockproto.protos tcp", plain}, // not enabled, as in the original
@@ -98,6 +99,7 @@ func TestWrongCommandLine(t *testing.T) {
 		"--collector.snmp.metric-include [":    "missing closing ]",
 		"--collector.netstat.metric-include *": "missing argument to repetition operator",
 		"--collector.sockproto.protos sctp":    `unknown socket protocol "sctp"`,
+		"--collector.sockproto.enabled=x":      "invalid",
 		"--samples 0":                          "at least 1",
 		"--samples many":                       "invalid value",
 		"--interval -1s":                       "may not be negative",
