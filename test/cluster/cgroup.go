@@ -123,8 +123,35 @@ func (h hierarchy) inherit(dir string) error {
 	return nil
 }
 
+// thaw lets what is frozen below the cgroup path run again. runc freezes a container while it sets its devices; killed in
+// that moment it leaves it so, and the v1 freezer lets not even SIGKILL through
+// (https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html). That of v2 does.
+func thaw(list []hierarchy, path string) error {
+	for _, h := range list {
+		if !slices.Contains(h.controllers, "freezer") {
+			continue
+		}
+		err := filepath.WalkDir(filepath.Join(h.mount, path), func(name string, _ fs.DirEntry, err error) error {
+			if err == nil && filepath.Base(name) == "freezer.state" {
+				err = os.WriteFile(name, []byte("THAWED"), 0)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("thawing %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
 // removeCgroup ends what still runs below the cgroup path and removes it from every hierarchy.
 func removeCgroup(list []hierarchy, path string) error {
+	if err := thaw(list, path); err != nil {
+		return err
+	}
 	for _, h := range list {
 		top := filepath.Join(h.mount, path)
 		// A cgroup stays busy for a moment after its last process has gone.
