@@ -20,8 +20,6 @@ import (
 	"github.com/cosanet/kubectl-cosanet/deploy"
 )
 
-var ourLabels = map[string]string{partOfLabel: partOf}
-
 func unstructuredOf(t *testing.T, object any, apiVersion, kind string) *unstructured.Unstructured {
 	t.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
