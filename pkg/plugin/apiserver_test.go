@@ -300,6 +300,18 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// watched tells whether somebody watches a pod.
+func (s *apiServer) watched(pod *corev1.Pod) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.watchers {
+		if of == pod.Namespace+"/"+pod.Name {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *apiServer) getPod(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	pod := s.pods[r.PathValue("ns")+"/"+r.PathValue("name")]

@@ -24,6 +24,7 @@ type Collection struct {
 	Concurrency int           // nodes asked at the same time
 
 	version  string
+	patience time.Duration // until an exporter begins to answer, where a pod can be asked in its place
 	ledger   *Ledger
 	progress *progress
 }
@@ -38,6 +39,7 @@ func newCollection(f *factory) *Collection {
 		Timeout:     time.Minute,
 		Concurrency: 16,
 		version:     f.build.Version,
+		patience:    exporterPatience,
 		ledger:      f.ledger,
 		progress:    newProgress(f.streams.ErrOut),
 	}

@@ -301,7 +301,7 @@ func TestObserveExporterSilent(t *testing.T) {
 		}
 		<-r.Context().Done()
 	}
-	c.Timeout = 200 * time.Millisecond
+	c.patience = 200 * time.Millisecond
 	fleet, err := c.Observe(ctx, s.client(t), everyNodeSelected(), Ask{Metrics: metrics.Default})
 	if err != nil || fleet.failure() != nil {
 		t.Fatalf("Observe: %v, %v", err, fleet.failure())

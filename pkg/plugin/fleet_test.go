@@ -160,12 +160,15 @@ func TestObserveFailures(t *testing.T) {
 		{"deleted while it waits", func(s *apiServer, _ *Collection) {
 			s.life = nil
 			s.created = func(_ http.ResponseWriter, pod *corev1.Pod) bool {
-				time.AfterFunc(50*time.Millisecond, func() {
+				go func() {
+					for !s.watched(pod) { // as it will be, or the test fails
+						time.Sleep(time.Millisecond)
+					}
 					s.mu.Lock()
 					delete(s.pods, pod.Namespace+"/"+pod.Name)
 					s.mu.Unlock()
 					s.tell("DELETED", pod)
-				})
+				}()
 				return false
 			}
 		}, []string{"somebody deleted it"}},
@@ -173,7 +176,7 @@ func TestObserveFailures(t *testing.T) {
 			c.Timeout = 300 * time.Millisecond
 			s.life = []corev1.PodStatus{waitingFor("ContainerCreating", "")}
 			s.events = []corev1.Event{{Reason: "FailedCreatePodSandBox", Message: "no runtime for \"kata\" is configured"}}
-		}, []string{"no answer within 300ms, last pulling the image and creating the container: FailedCreatePodSandBox: no runtime", "kubectl get events -n default", "--timeout"}},
+		}, []string{"no answer within 300ms, last ", ": FailedCreatePodSandBox: no runtime", "kubectl get events -n default", "--timeout"}},
 		{"log cut once", func(s *apiServer, _ *Collection) {
 			s.life = []corev1.PodStatus{running, exited(0, "")}
 			s.log = func(w http.ResponseWriter, pod *corev1.Pod, reading int) {

@@ -108,7 +108,7 @@ func (q *inquiry) scrape(ctx context.Context, e *exporter) ([]*metrics.Snapshot,
 	q.progress.say(e.node, "asking the exporter")
 	s := &scrape{client: q.client, exporter: e, ask: q.ask, patience: q.Timeout, timeout: q.Timeout}
 	if q.Carrier == AnyCarrier {
-		s.patience = min(q.Timeout, exporterPatience)
+		s.patience = min(q.Timeout, q.patience)
 	}
 	snapshots, reply, err := s.samples(ctx)
 	if err != nil {
