@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -35,6 +37,7 @@ type objectServer struct {
 	applied func(object *unstructured.Unstructured)
 	refuse  func(r *http.Request) *metav1.Status // nil to let it pass
 	stuck   bool                                 // what is deleted stays
+	touched appsv1.DaemonSetStatus               // of a DaemonSet, once it is changed by other than an apply
 }
 
 func newObjectServer(t *testing.T) *objectServer {
@@ -115,6 +118,11 @@ func (s *objectServer) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *objectServer) patch(w http.ResponseWriter, r *http.Request, dry bool) {
+	if object := s.objects[r.URL.Path]; object != nil && r.Header.Get("Content-Type") == string(types.MergePatchType) {
+		object.Object["status"], _ = runtime.DefaultUnstructuredConverter.ToUnstructured(&s.touched)
+		answer(w, object)
+		return
+	}
 	if q := r.URL.Query(); r.Header.Get("Content-Type") != string(types.ApplyPatchType) || q.Get("fieldManager") != managedBy {
 		answer(w, failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, "no apply of kubectl-cosanet: "+r.URL.String()))
 		return

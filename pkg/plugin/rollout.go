@@ -30,7 +30,7 @@ func (i *installation) rollout(ctx context.Context, name string) error {
 	timed, cancel := context.WithTimeout(ctx, i.timeout)
 	defer cancel()
 	since := map[string]time.Time{} // troubles, by what they say
-	last := &standings{}
+	last, stall := &standings{}, &stall{}
 	for {
 		s, err := i.standings(timed, name)
 		switch {
@@ -50,6 +50,9 @@ func (i *installation) rollout(ctx context.Context, name string) error {
 			last = s
 			if trouble := s.lasting(since, i.patience); trouble != nil {
 				return i.unready(trouble, "")
+			}
+			if stall.over(s, time.Now()) {
+				i.nudge(timed, name)
 			}
 			i.progress.show(s.text())
 		}
