@@ -150,6 +150,12 @@ bin/tools/pack:
 bin/tools/staticcheck: tools/go.mod
 	go -C tools build -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
 
+bin/tools/kubectl-krew: tools/go.mod # by that name kubectl finds it
+	go -C tools build -o $(CURDIR)/$@ sigs.k8s.io/krew/cmd/krew
+
+bin/tools/validate-krew-manifest: tools/go.mod
+	go -C tools build -o $(CURDIR)/$@ sigs.k8s.io/krew/cmd/validate-krew-manifest
+
 .PHONY: help
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
