@@ -78,6 +78,8 @@ func (c *command) flagsOfBoth(f *flag.FlagSet) {
 	f.Func("collector.snmp.metric-include", "counters of snmp and snmp6 whose Proto_Counter matches this `expression`, instead of the set's", into(&c.SnmpInclude, regexp.Compile))
 	f.BoolVar(&c.Netstat, "collector.netstat.enabled", true, "/proc/net/netstat")
 	f.Func("collector.netstat.metric-include", "counters of netstat whose Proto_Counter matches this `expression`, instead of the set's", into(&c.NetstatInclude, regexp.Compile))
+	f.BoolVar(&c.Sockstat, "collector.sockstat.enabled", true, "/proc/net/sockstat and sockstat6")
+	f.BoolVar(&c.Netdev, "collector.netdev.enabled", true, "/proc/net/dev")
 	f.Func("collector.sockproto.protos", "of these `protocols`: tcp, udp, icmp, udplite, raw (default tcp,udp, and all with --metrics=all)", into(&c.Protocols, collector.ParseProtocols))
 	f.BoolFunc("collector.sockproto.enabled", "sockets by state (default false, and true with --metrics=all)", func(s string) error {
 		enabled, err := strconv.ParseBool(s)

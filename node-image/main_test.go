@@ -42,7 +42,7 @@ func run(args ...string) (stdout, stderr string, code int) {
 func TestParse(t *testing.T) {
 	t.Setenv("NODE_NAME", "node-a")
 	t.Setenv("CRI_SOCKET", "")
-	plain := collector.Config{Version: "dev", Node: "node-a", Set: metrics.Default, Host: true, Conntrack: true, Snmp: true, Netstat: true, Samples: 1}
+	plain := collector.Config{Version: "dev", Node: "node-a", Set: metrics.Default, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Samples: 1}
 	with := func(change func(*collector.Config)) collector.Config {
 		c := plain
 		change(&c)
@@ -70,6 +70,7 @@ func TestParse(t *testing.T) {
 		{"-collector.conntrack.enabled=false", with(func(c *collector.Config) { c.Conntrack = false })},
 		{"-collector.connstrack.enabled=false", with(func(c *collector.Config) { c.Conntrack = false })},
 		{"-collector.snmp.enabled=false -collector.netstat.enabled=false", with(func(c *collector.Config) { c.Snmp, c.Netstat = false, false })},
+		{"--collector.sockstat.enabled=false --collector.netdev.enabled=false", with(func(c *collector.Config) { c.Sockstat, c.Netdev = false, false })},
 	} {
 		got, err := parse(strings.Fields(test.args), new(bytes.Buffer))
 		if err != nil {

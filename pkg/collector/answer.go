@@ -70,11 +70,11 @@ func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip 
 		select {
 		case encoder := <-e.direct:
 			defer func() { e.direct <- encoder }()
-			e.begin(w, s)
-			if err := e.text(w, encoder, s.snapshot, f); err != nil {
+			out := e.begin(w, s)
+			if err := e.text(out, encoder, s.snapshot, f); err != nil {
 				return err
 			}
-			return e.end(w, s, f)
+			return e.end(out, s, f)
 		default:
 		}
 	}
@@ -83,12 +83,12 @@ func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip 
 	if b.err != nil {
 		return b.err
 	}
-	e.begin(w, s)
+	out := e.begin(w, s)
 	if !zip {
-		if err := b.unpack(w); err != nil {
+		if err := b.unpack(out); err != nil {
 			return err
 		}
-		return e.end(w, s, f)
+		return e.end(out, s, f)
 	}
 	text, err := e.own.ofAnswer(f, s.begin)
 	if err != nil {
@@ -99,18 +99,11 @@ func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip 
 		return err
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(b.deflated)+len(end)))
-	if _, err := w.Write(b.deflated); err != nil {
+	if _, err := out.Write(b.deflated); err != nil {
 		return err
 	}
-	_, err = w.Write(end)
+	_, err = out.Write(end)
 	return err
-}
-
-// begin begins the time that a client has to read its answer, and makes the share end it when it must.
-func (e *exporter) begin(w http.ResponseWriter, s *share) {
-	control := http.NewResponseController(w)
-	control.SetWriteDeadline(time.Now().Add(e.answer)) // where it cannot be set, the server's own WriteTimeout holds
-	s.writing(func() { control.SetWriteDeadline(time.Now()) })
 }
 
 // text writes what all answers of a walk have in common.

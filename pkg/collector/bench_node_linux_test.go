@@ -37,7 +37,7 @@ func BenchmarkNode(b *testing.B) {
 		{"all-and-tcp-sockets", metrics.All, []Protocol{TCP}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
-			c := &Config{Node: "node", Set: test.set, Protocols: test.protocols, Host: true, Conntrack: true, Snmp: true, Netstat: true}
+			c := &Config{Node: "node", Set: test.set, Protocols: test.protocols, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true}
 			walker := NewWalker(c)
 			defer walker.Close()
 			pids := podPIDs(b, walker, want)

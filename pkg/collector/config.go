@@ -25,6 +25,8 @@ type Config struct {
 	SnmpInclude    *regexp.Regexp // on Proto_Counter, decides for snmp and snmp6 in place of Set; nil: Set does
 	Netstat        bool
 	NetstatInclude *regexp.Regexp
+	Sockstat       bool       // /proc/net/sockstat and sockstat6
+	Netdev         bool       // /proc/net/dev
 	Protocols      []Protocol // whose sockets are counted by state; each costs netlink or one more file
 
 	Run      string // the asking side's id of this run, repeated in every trailer

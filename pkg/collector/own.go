@@ -70,7 +70,7 @@ func own(name string) prometheus.Opts {
 // protocols whose sockets are counted, and which pods.
 func (c *Config) scope() []string {
 	set := c.Set.String()
-	if c.SnmpInclude != nil || c.NetstatInclude != nil || !c.Snmp || !c.Netstat || !c.Conntrack || !c.Host {
+	if c.SnmpInclude != nil || c.NetstatInclude != nil || !c.Snmp || !c.Netstat || !c.Sockstat || !c.Netdev || !c.Conntrack || !c.Host {
 		set = "custom"
 	}
 	var sockets []string

@@ -50,7 +50,7 @@ func Serve(ctx context.Context, c *Config, s *ServeConfig) error {
 // limits bound what one client can hold. They are apart from ServeConfig since nobody has had a reason to change them.
 type limits struct {
 	header time.Duration // for a request's header
-	answer time.Duration // for the writing of an answer: who reads slower is cut off
+	answer time.Duration // for the reading of each paceBytes of an answer: who is slower is cut off
 	idle   time.Duration // of a connection between two requests
 	drain  time.Duration // for the answers under way when the exporter ends
 	stuck  time.Duration // of a walk: beyond it the walk did not heed its end, and only a restart can help

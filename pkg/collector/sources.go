@@ -74,8 +74,8 @@ func (r *reader) sources(host bool) []source {
 		{name: "snmp", wanted: c.Snmp, read: r.readSnmp},
 		{name: "snmp6", wanted: c.Snmp, optional: true, read: r.file("net/snmp6", r.snmp6.parse)},
 		{name: "netstat", wanted: c.Netstat, read: r.file("net/netstat", r.netstat.parse)},
-		{name: "sockstat", wanted: len(r.sockstat.known) > 0, read: r.file("net/sockstat", r.sockstat.parser(host))},
-		{name: "sockstat6", wanted: len(r.sockstat.known) > 0, optional: true, read: r.file("net/sockstat6", r.sockstat.parser(host))},
+		{name: "sockstat", wanted: c.Sockstat && len(r.sockstat.known) > 0, read: r.file("net/sockstat", r.sockstat.parser(host))},
+		{name: "sockstat6", wanted: c.Sockstat && len(r.sockstat.known) > 0, optional: true, read: r.file("net/sockstat6", r.sockstat.parser(host))},
 		r.devices(),
 		{name: "conntrack", wanted: c.Conntrack, read: r.readConntrack(host)},
 		{name: "softnet", wanted: host, read: r.file("net/softnet_stat", r.parseSoftnet)},
@@ -85,7 +85,7 @@ func (r *reader) sources(host bool) []source {
 
 // devices are all that is seen from outside of a pod with a kernel of its own.
 func (r *reader) devices() source {
-	return source{name: "netdev", wanted: r.netdev.wanted > 0, read: r.readDevices}
+	return source{name: "netdev", wanted: r.config.Netdev && r.netdev.wanted > 0, read: r.readDevices}
 }
 
 type parser func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error)

@@ -149,6 +149,49 @@ func TestNodeScope(t *testing.T) {
 	}
 }
 
+// TestSwitchedOff wants nothing of a source that is switched off, not even whether it could be read, and all of the others.
+func TestSwitchedOff(t *testing.T) {
+	needsRoot(t)
+	pod := startPod(t, syscall.CLONE_NEWNET, "sleep", "infinity")
+	for name, test := range map[string]struct {
+		off     func(c *Config)
+		sources []string
+		prefix  string
+	}{
+		"snmp":     {func(c *Config) { c.Snmp = false }, []string{"snmp", "snmp6"}, "cosanet_proc_net_snmp"},
+		"netstat":  {func(c *Config) { c.Netstat = false }, []string{"netstat"}, "cosanet_proc_net_netstat_"},
+		"sockstat": {func(c *Config) { c.Sockstat = false }, []string{"sockstat", "sockstat6"}, "cosanet_sockstat_"},
+		"netdev":   {func(c *Config) { c.Netdev = false }, []string{"netdev"}, "cosanet_netdev_"},
+		"sockets":  {func(c *Config) { c.Protocols = nil }, []string{"sockets"}, "cosanet_proc_net_tcp"},
+	} {
+		with, without := noRuntime(t), noRuntime(t)
+		test.off(without)
+		all, rest := recordOf(t, Walk(context.Background(), with), pod.uid), recordOf(t, Walk(context.Background(), without), pod.uid)
+		series := 0
+		for _, s := range all.Samples {
+			if strings.HasPrefix(s.Metric.Name, test.prefix) {
+				series++
+			}
+		}
+		for _, s := range rest.Samples {
+			if strings.HasPrefix(s.Metric.Name, test.prefix) {
+				t.Errorf("%s: %s although it is switched off", name, s.Metric.Name)
+			}
+		}
+		for _, source := range test.sources {
+			if _, ok := rest.Value("cosanet_read_success", source); ok {
+				t.Errorf("cosanet_read_success of %s although it is switched off", source)
+			}
+			if _, ok := all.Value("cosanet_read_success", source); ok {
+				series++
+			}
+		}
+		if series == 0 || len(all.Samples)-len(rest.Samples) < series && name != "sockets" {
+			t.Errorf("%s: %d series with it, %d without, of which %d are its own", name, len(all.Samples), len(rest.Samples), series)
+		}
+	}
+}
+
 func TestHostileDeviceNames(t *testing.T) {
 	needsRoot(t, "nsenter", "ip")
 	pod := startInhabited(t)

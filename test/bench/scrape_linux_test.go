@@ -19,23 +19,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Which counters the exporters are asked for. The first two are switches that the original exporter and this one share;
-// this one's own sources (sockstat, net/dev, conntrack by cause) are on top of them.
+// Which counters the exporters are asked for. The first two give this exporter, beside the switches that it has in common
+// with the original, those for what it reads in addition: it then counts the same. The others are what it counts by itself.
 var asks = []struct {
 	name   string
 	ours   []string
 	others []string // beside OTHER_ARGS; nil: nothing to compare with
+	files  []string // of each namespace, that this exporter reads
 }{
-	{"all-counters", everyCounter, everyCounter},
-	{"default-set", []string{}, []string{}},
-	{"all-and-sockets", []string{"-metrics=all"}, nil},
+	{"same-all", append(everyCounter, sameSources...), everyCounter, sameFiles},
+	{"same-default", append(originalDefault, sameSources...), []string{}, sameFiles},
+	{"all-counters", everyCounter, everyCounter, allFiles},
+	{"default-set", []string{}, []string{}, allFiles},
+	{"all-and-sockets", []string{"-metrics=all"}, nil, allFiles},
 }
 
-var everyCounter = []string{"-collector.snmp.metric-include=.*", "-collector.netstat.metric-include=.*"}
+var (
+	everyCounter    = []string{"-collector.snmp.metric-include=.*", "-collector.netstat.metric-include=.*"}
+	originalDefault = []string{
+		"-collector.snmp.metric-include=^(Tcp_((Act|Pass)iveOpens|CurrEstab)|Ip6_(In|Out)Octets|Udp6?_(In|Out)Datagrams)$",
+		"-collector.netstat.metric-include=^IpExt_(In|Out)Octets$",
+	}
+	sameSources = []string{"-collector.sockstat.enabled=false", "-collector.netdev.enabled=false"}
+	sameFiles   = []string{"snmp", "snmp6", "netstat", "stat/nf_conntrack"}
+	allFiles    = append([]string{"sockstat", "sockstat6", "dev"}, sameFiles...)
+)
 
 // BenchmarkScrape scrapes the exporter, and another one (OTHER, its arguments OTHER_ARGS) if there is one, in turn, with
-// the least that anybody could do on the same node: open, read and close three files of each namespace, one after the other, and
-// write as many bytes to a connection.
+// the least that anybody could do on the same node: open, read and close the same files of each namespace, one after the other,
+// and write as many bytes to a connection.
 func BenchmarkScrape(b *testing.B) {
 	ours := collector(b)
 	for _, ask := range asks {
@@ -46,13 +58,13 @@ func BenchmarkScrape(b *testing.B) {
 					args := append(strings.Fields(os.Getenv("OTHER_ARGS")), ask.others...)
 					subjects = append(subjects, start(b, "other", other, args...))
 				}
-				compare(b, subjects, encoding)
+				compare(b, subjects, encoding, ask.files)
 			})
 		}
 	}
 }
 
-func compare(b *testing.B, subjects []*exporter, encoding string) {
+func compare(b *testing.B, subjects []*exporter, encoding string, files []string) {
 	scrapes := make([][]scrape, len(subjects))
 	var bare []scrape
 	size := len(subjects[0].body(b))
@@ -66,12 +78,13 @@ func compare(b *testing.B, subjects []*exporter, encoding string) {
 			}
 			scrapes[i] = append(scrapes[i], s)
 		}
-		bare = append(bare, readAndWrite(b, processes, size))
+		bare = append(bare, readAndWrite(b, processes, files, size))
 	}
 	floor := middle(bare)
 	b.ReportMetric(0, "ns/op") // the sum of all of them and their pauses says nothing
 	b.ReportMetric(float64(len(processes)), "namespaces")
 	b.ReportMetric(floor.wall.Seconds()*1e3, "ms-bare")
+	b.ReportMetric(floor.cpu.Seconds()*1e3, "cpu-ms-bare")
 	for i, e := range subjects {
 		m := middle(scrapes[i])
 		b.ReportMetric(m.wall.Seconds()*1e3, "ms-"+e.name)
@@ -132,9 +145,9 @@ func onePerNamespace(b *testing.B) []int {
 	return pids
 }
 
-// readAndWrite opens, reads and closes snmp, snmp6 and netstat of each process, and writes size bytes to a loopback
-// connection that somebody reads.
-func readAndWrite(b *testing.B, pids []int, size int) scrape {
+// readAndWrite opens, reads and closes files of each process, and writes size bytes to a loopback connection that somebody
+// reads.
+func readAndWrite(b *testing.B, pids []int, files []string, size int) scrape {
 	b.Helper()
 	runtime.LockOSThread() // its clock is then that of this function, without the reader's part
 	defer runtime.UnlockOSThread()
@@ -142,7 +155,7 @@ func readAndWrite(b *testing.B, pids []int, size int) scrape {
 	begin, cpu := time.Now(), threadCPU(b)
 	buf := make([]byte, 64<<10)
 	for _, pid := range pids {
-		for _, name := range []string{"snmp", "snmp6", "netstat"} {
+		for _, name := range files {
 			readFile(b, fmt.Sprintf("/proc/%d/net/%s", pid, name), buf)
 		}
 	}
