@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,34 +67,37 @@ type runtimeClient struct {
 	answer   rawAnswer // the last list, as it came
 }
 
-// list asks for the sandboxes that are ready; the answer is valid until the next question. Where several sockets answer (docker brings a containerd of its own), the first with any sandbox is the
-// kubelet's. ctx bounds all of it, criTimeout each socket.
+// list asks for the sandboxes that are ready; the answer is valid until the next question. Where several sockets answer
+// (docker brings a containerd of its own), the first with any sandbox is the kubelet's. Where none does, the error has a line
+// for each that should have. ctx bounds all of it, criTimeout each socket.
 func (c *runtimeClient) list(ctx context.Context) error {
-	err, answered := errNoSocket, ""
+	paths := socketPaths(c.override)
 	if c.conn != nil {
-		answered = c.path
-		switch err = c.ask(ctx, c.path); {
+		paths = slices.Insert(paths, 0, c.path)
+	}
+	answered := false // without any sandbox
+	var failures []error
+	for i, path := range paths {
+		if slices.Contains(paths[:i], path) {
+			continue
+		}
+		switch err := c.ask(ctx, path); {
 		case err == nil && len(c.answer.bytes) > 0:
 			return nil
-		case err != nil:
-			answered = ""
-		}
-	}
-	for _, path := range socketPaths(c.override) {
-		if path == answered {
-			continue // and has no sandbox
-		}
-		switch asked := c.ask(ctx, path); {
-		case asked == nil && len(c.answer.bytes) > 0:
-			return nil
-		case asked == nil && answered == "":
-			err, answered = nil, path
-		case answered == "" && !errors.Is(asked, errNoSocket):
-			err = asked
+		case err == nil:
+			answered = true
+		case !errors.Is(err, errNoSocket):
+			failures = append(failures, err)
 		}
 	}
 	c.answer.bytes = c.answer.bytes[:0]
-	return err
+	switch {
+	case answered:
+		return nil
+	case len(failures) == 0:
+		return errNoSocket
+	}
+	return errors.Join(failures...)
 }
 
 // fileID tells a file from the one that takes its name later.

@@ -104,6 +104,9 @@ func TestFaultyList(t *testing.T) {
 			self := &s.Records[len(s.Records)-1]
 			wantValue(t, self, 1, "cosanet_discovery_success", "cgroup", "")
 			reasons := discoveryReasons(self)
+			if strings.Contains(reasons["cri"], "\n") {
+				t.Errorf("a label of several lines: %q", reasons["cri"])
+			}
 			if !strings.Contains(reasons["cri"], test.reason) {
 				t.Errorf("the runtime failed because %q, want %q", reasons["cri"], test.reason)
 			}
