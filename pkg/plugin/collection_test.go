@@ -14,13 +14,15 @@ func TestCollectionFlags(t *testing.T) {
 		want string // the error of parsing or of Validate; empty: none
 	}{
 		{"none", nil, ""},
-		{"all", []string{"--profile", "netadmin", "--image", "x", "--image-pull-policy", "Never", "--image-pull-secret", "a,b", "--image-pull-secret", "c",
+		{"all", []string{"--profile", "netadmin", "--image", "x:v1", "--image-pull-policy", "Never", "--image-pull-secret", "a,b", "--image-pull-secret", "c",
 			"--collector-namespace", "here", "--cri-socket", "/run/x.sock", "--timeout", "5s", "--max-concurrent-nodes", "1"}, ""},
 		{"source", []string{"--source", "log"}, `invalid argument "log" for "--source" flag: use auto, pod or exporter`},
 		{"no image for an exporter", []string{"--image", "", "--source", "exporter"}, ""},
 		{"profile", []string{"--profile", "root"}, `invalid argument "root" for "--profile" flag: use privileged, netadmin or restricted`},
 		{"pull policy", []string{"--image-pull-policy", "never"}, `unknown --image-pull-policy "never": use Always, IfNotPresent or Never`},
-		{"no image", []string{"--image", ""}, "no collector image: this build has none of its own, give one with --image"},
+		{"no image", []string{"--image", ""}, "no collector image: this build has none of its own, give one with --image or COSANET_IMAGE"},
+		{"image that is latest", []string{"--image", "x:latest"}, `--image: "x:latest" does not say which version it is: name it in place of latest, or a digest`},
+		{"pull secret", []string{"--image-pull-secret", "a b"}, `invalid --image-pull-secret "a b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`},
 		{"namespace", []string{"--collector-namespace", "a/b"}, `invalid --collector-namespace "a/b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`},
 		{"socket", []string{"--cri-socket", "x.sock"}, `--cri-socket "x.sock": give the absolute path that it has on the nodes`},
 		{"timeout", []string{"--timeout", "-1s"}, "--timeout must be more than 0, not -1s"},

@@ -102,6 +102,7 @@ func completeFlags(f *factory, cmd *cobra.Command) {
 		"source":  {string(AnyCarrier), string(PodCarrier), string(ExporterCarrier)},
 		"sort-by": append([]string{"POD", "NAMESPACE"}, columnNames()...),
 		"columns": columnNames(),
+		"load":    loaderKinds(),
 		"output":  {"wide", "json", "yaml", "name", "custom-columns=", "jsonpath=", "go-template="},
 	}
 	if cmd.Name() == "serve" {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -91,9 +90,7 @@ func (c *Collection) order(namespace, node string, ask Ask) *order {
 		node:      node,
 		run:       newRunID(),
 		profile:   c.Profile,
-		image:     c.Image,
-		pull:      corev1.PullPolicy(c.PullPolicy),
-		secrets:   c.PullSecrets,
+		pull:      c.Pull,
 		criSocket: c.CRISocket,
 		version:   c.version,
 		timeout:   c.Timeout + time.Duration(max(1, ask.Samples)-1)*ask.Interval,

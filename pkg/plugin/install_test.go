@@ -194,6 +194,7 @@ func TestRollout(t *testing.T) {
 		{name: "image not to be had", status: half, pods: []corev1.PodStatus{readyStatus, exporterWaiting("ImagePullBackOff", "Back-off pulling")},
 			want: `the exporter is applied, but node b: ImagePullBackOff: Back-off pulling
   check that the node can pull registry.example/cosanet:v1.2.3; see --image, --image-pull-secret and --image-pull-policy
+  kubectl cosanet image says how to load it without a registry
   to take it away: kubectl cosanet serve --remove`},
 		{name: "an image of another version", status: half, pods: []corev1.PodStatus{readyStatus, crash},
 			want: `the exporter is applied, but node b: the collector did not understand its flags: unknown flag: --serve

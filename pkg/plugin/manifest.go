@@ -25,9 +25,7 @@ import (
 type manifest struct {
 	namespace  string
 	components []string // of deploy, sorted
-	image      string
-	pull       corev1.PullPolicy
-	secrets    []string
+	pull       Pull
 	metrics    metrics.Set
 	sockets    bool
 	criSocket  string
@@ -122,11 +120,11 @@ type operation struct {
 func (m *manifest) operations() []operation {
 	const pod, container = "/spec/template/spec", "/spec/template/spec/containers/0"
 	ops := []operation{
-		{"replace", container + "/image", m.image},
-		{"replace", container + "/imagePullPolicy", string(m.pull)},
+		{"replace", container + "/image", m.pull.Image},
+		{"replace", container + "/imagePullPolicy", m.pull.Policy},
 	}
-	if len(m.secrets) > 0 {
-		ops = append(ops, operation{"add", pod + "/imagePullSecrets", references(m.secrets)})
+	if len(m.pull.Secrets) > 0 {
+		ops = append(ops, operation{"add", pod + "/imagePullSecrets", references(m.pull.Secrets)})
 	}
 	for _, arg := range m.args() {
 		ops = append(ops, operation{"add", container + "/args/-", arg})
@@ -158,7 +156,7 @@ func everything(namespace string) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := manifest{namespace: namespace, components: all, image: deploy.Image, pull: corev1.PullIfNotPresent, metrics: metrics.Default}
+	m := manifest{namespace: namespace, components: all, pull: Pull{Image: deploy.Image, Policy: string(corev1.PullIfNotPresent)}, metrics: metrics.Default}
 	return m.render()
 }
 

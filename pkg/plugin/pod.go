@@ -64,9 +64,7 @@ type order struct {
 	node      string
 	run       string // id of the run, in the pod's annotation and in every frame's trailer
 	profile   Profile
-	image     string
-	pull      corev1.PullPolicy
-	secrets   []string
+	pull      Pull
 	criSocket string // empty: the collector looks for it
 	version   string
 	timeout   time.Duration // of the whole answer
@@ -117,11 +115,11 @@ func (o *order) pod() *corev1.Pod {
 			TerminationGracePeriodSeconds: &grace,
 			AutomountServiceAccountToken:  &no,
 			EnableServiceLinks:            &no,
-			ImagePullSecrets:              references(o.secrets),
+			ImagePullSecrets:              references(o.pull.Secrets),
 			Containers: []corev1.Container{{
 				Name:            collectorName,
-				Image:           o.image,
-				ImagePullPolicy: o.pull,
+				Image:           o.pull.Image,
+				ImagePullPolicy: corev1.PullPolicy(o.pull.Policy),
 				Args:            o.args(),
 				Env: []corev1.EnvVar{{Name: "NODE_NAME", ValueFrom: &corev1.EnvVarSource{
 					FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "spec.nodeName"},
@@ -218,14 +216,6 @@ func onNode(node string) *corev1.Affinity {
 			}},
 		},
 	}}
-}
-
-func references(secrets []string) []corev1.LocalObjectReference {
-	var refs []corev1.LocalObjectReference
-	for _, name := range secrets {
-		refs = append(refs, corev1.LocalObjectReference{Name: name})
-	}
-	return refs
 }
 
 var notInLabels = regexp.MustCompile(`[^A-Za-z0-9._-]+`)

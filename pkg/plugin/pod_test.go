@@ -21,8 +21,7 @@ func testOrder(profile Profile) *order {
 		node:      "node-1",
 		run:       "k3f6w2",
 		profile:   profile,
-		image:     "registry.example/cosanet/collector:v0.1.0",
-		pull:      corev1.PullIfNotPresent,
+		pull:      Pull{Image: "registry.example/cosanet/collector:v0.1.0", Policy: string(corev1.PullIfNotPresent)},
 		version:   "v0.1.0+dirty",
 		timeout:   61 * time.Second,
 		ask:       Ask{Metrics: metrics.Default, Samples: 2, Interval: time.Second},
@@ -55,7 +54,7 @@ func TestPodGolden(t *testing.T) {
 
 func TestPodOfFlags(t *testing.T) {
 	o := testOrder(Privileged)
-	o.pull, o.secrets, o.criSocket = corev1.PullNever, []string{"a", "b"}, "/run/x.sock"
+	o.pull.Policy, o.pull.Secrets, o.criSocket = string(corev1.PullNever), []string{"a", "b"}, "/run/x.sock"
 	o.ask = Ask{Metrics: metrics.All, Sockets: true}
 	pod := o.pod()
 	if diff := cmp.Diff([]corev1.LocalObjectReference{{Name: "a"}, {Name: "b"}}, pod.Spec.ImagePullSecrets); diff != "" {

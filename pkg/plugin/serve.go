@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -27,9 +26,7 @@ import (
 type serve struct {
 	profile    Profile
 	components []string
-	image      string
-	pull       string
-	secrets    []string
+	pull       Pull
 	namespace  string
 	metrics    string
 	sockets    bool
@@ -43,7 +40,7 @@ type serve struct {
 }
 
 func newServe(f *factory) *cobra.Command {
-	s := &serve{profile: Privileged, image: f.build.Image, pull: string(corev1.PullIfNotPresent)}
+	s := &serve{profile: Privileged, pull: newPull(f.build)}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Install the exporter on every node, or remove it",
@@ -91,9 +88,7 @@ func (s *serve) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.metrics, "metrics", metrics.Default.String(), "which metrics it counts: default, errors or all")
 	fs.BoolVar(&s.sockets, "sockets", false, "count sockets by state as well")
 	fs.StringVar(&s.namespace, "collector-namespace", homeNamespace, "namespace to install it into, which is made where it is missing")
-	fs.StringVar(&s.image, "image", s.image, "image of the exporter")
-	fs.StringVar(&s.pull, "image-pull-policy", s.pull, "when the nodes pull the image: Always, IfNotPresent or Never")
-	fs.StringSliceVar(&s.secrets, "image-pull-secret", nil, "secret to pull the image with, in the namespace of the exporter; may be repeated")
+	s.pull.addFlags(fs, "the exporter")
 	fs.StringToStringVar(&s.nodes, "node-selector", nil, "only on nodes with these labels, such as pool=apps")
 	fs.StringVar(&s.criSocket, "cri-socket", "", "socket of the nodes' container runtime, where it is not one of the usual (default: found)")
 	fs.DurationVar(&s.timeout, "timeout", 5*time.Minute, "how long to wait until all nodes are ready, or all is gone; 0 to wait for nothing")
@@ -107,7 +102,7 @@ func (s *serve) addFlags(fs *pflag.FlagSet) {
 
 // parse checks the flags.
 func (s *serve) parse() (*manifest, error) {
-	m := &manifest{namespace: s.namespace, image: s.image, secrets: s.secrets, sockets: s.sockets, criSocket: s.criSocket, nodes: s.nodes}
+	m := &manifest{namespace: s.namespace, pull: s.pull, sockets: s.sockets, criSocket: s.criSocket, nodes: s.nodes}
 	var err error
 	if m.metrics, err = metrics.ParseSet(s.metrics); err != nil {
 		return nil, fmt.Errorf("--metrics: %w", err)
@@ -115,14 +110,12 @@ func (s *serve) parse() (*manifest, error) {
 	if m.components, err = s.chosen(); err != nil {
 		return nil, err
 	}
-	if m.pull, err = parsePullPolicy(s.pull); err != nil {
+	if err := s.pull.check(!s.remove); err != nil {
 		return nil, err
 	}
 	switch problems := validation.IsDNS1123Label(s.namespace); {
 	case len(problems) > 0:
 		return nil, fmt.Errorf("invalid --collector-namespace %q: %s", s.namespace, problems[0])
-	case s.image == "" && !s.remove:
-		return nil, errors.New("no collector image: this build has none of its own, give one with --image")
 	case s.timeout < 0:
 		return nil, fmt.Errorf("--timeout may not be negative: %s", s.timeout)
 	case !slices.Contains([]string{"none", "client", "server"}, s.dryRun):

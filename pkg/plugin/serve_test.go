@@ -16,7 +16,7 @@ import (
 )
 
 func testManifest(components ...string) *manifest {
-	return &manifest{namespace: homeNamespace, components: components, image: "registry.example/cosanet:v1.2.3", pull: corev1.PullIfNotPresent, metrics: metrics.Default}
+	return &manifest{namespace: homeNamespace, components: components, pull: Pull{Image: "registry.example/cosanet:v1.2.3", Policy: string(corev1.PullIfNotPresent)}, metrics: metrics.Default}
 }
 
 // TestRender keeps testdata/serve-*.yaml: what is applied with each component, and with every flag.
@@ -26,8 +26,8 @@ func TestRender(t *testing.T) {
 		t.Fatal(err)
 	}
 	manifests := map[string]*manifest{"base": testManifest(), "flags": {
-		namespace: "observability", components: []string{"prometheus-operator", "tls"}, image: "localhost:5000/c@sha256:" + strings.Repeat("ab", 32), pull: corev1.PullNever,
-		secrets: []string{"one", "two"}, metrics: metrics.All, sockets: true, criSocket: "/run/x.sock", nodes: map[string]string{"pool/kind": "apps", "zone": "a"},
+		namespace: "observability", components: []string{"prometheus-operator", "tls"}, pull: Pull{Image: "localhost:5000/c@sha256:" + strings.Repeat("ab", 32), Policy: string(corev1.PullNever), Secrets: []string{"one", "two"}},
+		metrics: metrics.All, sockets: true, criSocket: "/run/x.sock", nodes: map[string]string{"pool/kind": "apps", "zone": "a"},
 	}}
 	for _, name := range names {
 		manifests[name] = testManifest(name)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,11 +82,11 @@ func waiting(pod *corev1.Pod, state *corev1.ContainerStateWaiting) standing {
 	describe := fmt.Sprintf("kubectl get events -n %s --field-selector involvedObject.name=%s", pod.Namespace, pod.Name)
 	switch state.Reason {
 	case "ErrImagePull", "RegistryUnavailable", "SignatureValidationFailed":
-		return standing{doing: "pulling image " + image, trouble: noImage(trouble, image), patience: pullPatience}
+		return standing{doing: "pulling image " + image, trouble: noImage(trouble, pod), patience: pullPatience}
 	case "ImagePullBackOff":
-		return standing{trouble: noImage(trouble, image)}
+		return standing{trouble: noImage(trouble, pod)}
 	case "ErrImageNeverPull":
-		return standing{trouble: advise(trouble, "load image %s onto the node, or let it pull with --image-pull-policy IfNotPresent", image)}
+		return standing{trouble: advise(trouble, "kubectl cosanet image says how to load %s onto the node, or let it pull with --image-pull-policy IfNotPresent", image)}
 	case "InvalidImageName", "ImageInspectError":
 		return standing{trouble: advise(trouble, "name another image with --image")}
 	case "CreateContainerConfigError":
@@ -121,8 +122,24 @@ func injected(pod *corev1.Pod) *standing {
 	return nil
 }
 
-func noImage(trouble error, image string) error {
-	return advise(trouble, "check that the node can pull %s; see --image, --image-pull-secret and --image-pull-policy", image)
+// wantsCredentials matches how registries and runtimes word that an image is not for everybody.
+var wantsCredentials = regexp.MustCompile(`(?i)\b40[13]\b|unauthorized|authoriz|access denied|no basic auth`)
+
+// noImage adds to a failed pull what helps against it.
+func noImage(trouble error, pod *corev1.Pod) error {
+	image := imageOf(pod)
+	r, err := parseReference(image)
+	if err != nil || !wantsCredentials.MatchString(trouble.Error()) {
+		return advise(trouble, "check that the node can pull %s; see --image, --image-pull-secret and --image-pull-policy\n  kubectl cosanet image says how to load it without a registry", image)
+	}
+	if len(pod.Spec.ImagePullSecrets) == 0 {
+		return advise(trouble, "kubectl create secret docker-registry NAME -n %s --docker-server=%s --docker-username=USER --docker-password=PASSWORD\n  then name it with --image-pull-secret NAME", pod.Namespace, r.host())
+	}
+	var names []string
+	for _, secret := range pod.Spec.ImagePullSecrets {
+		names = append(names, secret.Name)
+	}
+	return advise(trouble, "%s does not take what --image-pull-secret names: kubectl get secret -n %s %s", r.host(), pod.Namespace, strings.Join(names, " "))
 }
 
 func imageOf(pod *corev1.Pod) string {

@@ -13,7 +13,7 @@ func TestJudge(t *testing.T) {
 		return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
 	}
 	events := "\n  kubectl get events -n cosanet --field-selector involvedObject.name=cosanet-x7k2m9pq"
-	images := "\n  check that the node can pull registry.example/cosanet/collector:v0.1.0; see --image, --image-pull-secret and --image-pull-policy"
+	images := "\n  check that the node can pull registry.example/cosanet/collector:v0.1.0; see --image, --image-pull-secret and --image-pull-policy\n  kubectl cosanet image says how to load it without a registry"
 	type want struct {
 		Started bool
 		Doing   string
@@ -44,7 +44,7 @@ func TestJudge(t *testing.T) {
 			want: want{Trouble: `ImagePullBackOff: Back-off pulling image "x"` + images}},
 		{name: "never pull", node: "node-1", state: waiting("ErrImageNeverPull", `Container image "x" is not present with pull policy of Never`),
 			want: want{Trouble: `ErrImageNeverPull: Container image "x" is not present with pull policy of Never` +
-				"\n  load image registry.example/cosanet/collector:v0.1.0 onto the node, or let it pull with --image-pull-policy IfNotPresent"}},
+				"\n  kubectl cosanet image says how to load registry.example/cosanet/collector:v0.1.0 onto the node, or let it pull with --image-pull-policy IfNotPresent"}},
 		{name: "invalid name", node: "node-1", state: waiting("InvalidImageName", `Failed to apply default image tag "Bad!!"`),
 			want: want{Trouble: `InvalidImageName: Failed to apply default image tag "Bad!!"` + "\n  name another image with --image"}},
 		{name: "config", node: "node-1", state: waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
