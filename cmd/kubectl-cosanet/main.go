@@ -3,7 +3,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -14,12 +13,8 @@ import (
 var version, image = "dev", ""
 
 func main() {
-	args := os.Args[1:]
-	if filepath.Base(os.Args[0]) == "kubectl_complete-cosanet" { // how kubectl asks a plugin for completions
-		args = append([]string{"__complete"}, args...)
-	}
 	var ledger plugin.Ledger
 	ctx := plugin.UntilSignalled(&ledger, os.Stderr)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	os.Exit(plugin.Main(ctx, plugin.Build{Version: version, Image: image}, streams, &ledger, args))
+	os.Exit(plugin.Main(ctx, plugin.Build{Version: version, Image: image}, streams, &ledger, plugin.Arguments(os.Args)))
 }

@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 			streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
 			build := Build{Version: "v1.2.3", Image: "registry.example/cosanet:v1.2.3"}
 			var ledger Ledger
-			os.Exit(Main(UntilSignalled(&ledger, os.Stderr), build, streams, &ledger, os.Args[1:]))
+			os.Exit(Main(UntilSignalled(&ledger, os.Stderr), build, streams, &ledger, Arguments(os.Args)))
 		},
 	})
 }

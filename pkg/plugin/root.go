@@ -78,7 +78,7 @@ For diff: 0 both sides are the same, 1 they differ, 2 an error.`,
 		DisableAutoGenTag: true,
 	}
 	addConnectionFlags(root, f.flags)
-	root.AddCommand(newTop(f), newDiff(f), newRaw(f), newSnapshot(f), newServe(f), newCleanup(f), newImage(f), newVersion(f))
+	root.AddCommand(newTop(f), newDiff(f), newRaw(f), newSnapshot(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newVersion(f))
 	for _, cmd := range root.Commands() {
 		completeFlags(f, cmd)
 	}
