@@ -67,16 +67,18 @@ type cleanup struct {
 func newCleanup(f *factory) *cobra.Command {
 	var c cleanup
 	cmd := &cobra.Command{
-		Use:   "cleanup",
-		Short: "Delete collector pods that are left behind",
-		Long: `Delete the collector pods that are left behind by runs which were killed (kill -9, a lost connection).
-
-Every run deletes its own pods, and those of earlier runs that are long over. A collector also ends by itself at its
-deadline. This deletes at once what is there, in all namespaces, or in the usual ones for those who may not list all.
-It ends other people's runs too; --older-than spares them.`,
+		Use:        "cleanup",
+		SuggestFor: []string{"clean", "delete", "sweep"},
+		Short:      "Delete collector pods that are left behind",
+		Long: `Delete the collector pods that are left behind by runs which were killed
+(kill -9, a lost connection). Every run deletes its own pods, and those of
+earlier runs that are long over; a collector also ends by itself when its time
+is up. This deletes at once what is there, in all namespaces, or in the usual
+ones for those who may not list all. It ends other people's runs too, which
+--older-than spares.`,
 		Example: `  kubectl cosanet cleanup --dry-run
   kubectl cosanet cleanup --older-than 10m`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := f.client()
 			if err != nil {
@@ -85,8 +87,8 @@ It ends other people's runs too; --older-than spares them.`,
 			return c.run(cmd.Context(), client, f)
 		},
 	}
-	cmd.Flags().StringVar(&c.namespace, "collector-namespace", "", "only the collector pods of this namespace")
-	cmd.Flags().DurationVar(&c.olderThan, "older-than", 0, "only collector pods that were made longer ago than this")
+	cmd.Flags().StringVar(&c.namespace, "collector-namespace", "", "only those of the namespace with this `NAME`")
+	cmd.Flags().DurationVar(&c.olderThan, "older-than", 0, "only those made longer ago than this `DURATION`")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "only say what would be deleted")
 	return cmd
 }

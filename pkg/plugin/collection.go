@@ -43,13 +43,13 @@ func newCollection(f *factory) *Collection {
 
 // AddFlags declares the flags of a live view.
 func (c *Collection) AddFlags(flags *pflag.FlagSet) {
-	flags.Var(&c.Carrier, "source", "who is asked on each node: exporter (see kubectl cosanet serve), pod (one is made and deleted) or auto, the exporter where it can answer")
-	flags.Var(&c.Profile, "profile", "what the collector pods are allowed to do: privileged, netadmin (root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone) or restricted (no capability: counters only)")
+	flags.Var(&c.Carrier, "source", "`WHO` is asked on each node: auto, pod or exporter. A pod is made and deleted; an exporter is what kubectl cosanet serve installs; auto is the exporter where it can answer, else a pod")
+	flags.Var(&c.Profile, "profile", "`WHAT` the collector pods may do: privileged, netadmin or restricted. netadmin is root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone, restricted has no capability: counters only")
 	c.Pull.addFlags(flags, "the collector pods")
-	flags.StringVar(&c.CRISocket, "cri-socket", "", "socket of the nodes' container runtime, where it is not one of the usual (default: found)")
-	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods and of the exporter (default: cosanet where there is one, else default)")
-	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "how long a node may take to answer, beside the time between its samples")
-	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "how many nodes are asked at the same time")
+	flags.StringVar(&c.CRISocket, "cri-socket", "", "`PATH` on the nodes of their container runtime's socket, where it is not one of the usual")
+	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods and of the exporter, by `NAME`. Default: cosanet where there is one, else default")
+	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "`HOW-LONG` a node may take to answer, beside the time between its samples")
+	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "`HOW-MANY` nodes are asked at the same time")
 }
 
 // Validate checks the flags against each other and for what no cluster would take. Its error is a usage error.

@@ -66,7 +66,7 @@ func builtin() []column {
 		{name: "RST", key: "resets", sum: []string{snmp + "Tcp_OutRsts"}, mark: threshold{5, 50},
 			meaning: "TCP resets sent: closed ports, crashes, hang-ups"},
 		{name: "UDPDROP", key: "udpDrops", sum: []string{snmp + "Udp_RcvbufErrors", snmp + "Udp_SndbufErrors", snmp6 + "Udp6_RcvbufErrors", snmp6 + "Udp6_SndbufErrors"}, mark: threshold{1, 10},
-			meaning: "datagrams dropped at a full socket buffer (those for a port nobody has open are UDPNOPORT)"},
+			meaning: "datagrams dropped at a full socket buffer (closed ports: UDPNOPORT)"},
 		{name: "CT", key: "conntrack", sum: []string{"cosanet_conntrack_curr"},
 			meaning: "connections in the conntrack table; for a node also the share of its limit"},
 
@@ -149,7 +149,7 @@ func parseColumn(name string) (column, error) {
 	family, values, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
 	m, ok := lookup(family)
 	if !ok {
-		return column{}, fmt.Errorf("unknown column %q: use %s, or a metric such as Tcp_RetransSegs", name, strings.Join(columnNames(), ", "))
+		return column{}, unknownColumn(name, family)
 	}
 	c := column{name: m.Short(), key: m.Short(), sum: []string{m.Name}, bytes: m.Unit == "bytes", meaning: m.Help}
 	for value := range strings.SplitSeq(values, ",") {
@@ -162,6 +162,25 @@ func parseColumn(name string) (column, error) {
 		c.key = c.name
 	}
 	return c, nil
+}
+
+// unknownColumn says which column or metric may have been meant.
+func unknownColumn(name, family string) error {
+	known, containing := columnNames(), []string(nil)
+	for _, m := range metrics.Catalog() {
+		known = append(known, m.Short())
+		if len(family) > 3 && strings.Contains(strings.ToLower(m.Name), strings.ToLower(family)) {
+			containing = append(containing, m.Short())
+		}
+	}
+	near := nearest(family, known)
+	if len(near) == 0 {
+		near = containing[:min(len(containing), 3)]
+	}
+	if len(near) > 0 {
+		return fmt.Errorf("unknown column %q: did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown column %q: kubectl cosanet columns lists them; metrics such as Tcp_RetransSegs are taken, too", name)
 }
 
 // lookup finds a metric by its full or its short name.

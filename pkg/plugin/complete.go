@@ -2,12 +2,16 @@ package plugin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 // completionPatience is how long a press of the tab key may wait for the API server, and most what it then gets.
@@ -16,105 +20,148 @@ const (
 	completionMost     = 500
 )
 
-// completer lists what the API server knows by the names that begin like prefix.
-type completer func(ctx context.Context, client kubernetes.Interface, namespace, prefix string) []string
+// inventory is what a completion chooses from: what the API server knows, or what a saved file has. What cannot be had is
+// not there: a tab key has no error to show.
+type inventory struct {
+	namespace  string // of pods without their own; empty: of any
+	pods       func(namespace string) []string
+	nodes      func() []string
+	namespaces func() []string
+}
 
-// complete makes a completer one of cobra's. Whatever goes wrong completes to nothing: a tab key has no error to show.
-func (f *factory) complete(of completer, directive cobra.ShellCompDirective) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		client, err := f.client()
-		if err != nil {
-			return nil, directive
-		}
-		namespace, err := f.namespace()
-		if err != nil {
-			return nil, directive
+// completer lists the names of an inventory that a word which begins like prefix may be.
+type completer func(have *inventory, prefix string) []string
+
+// complete makes a completer one of cobra's, for at most so many arguments (0: any number). It leaves out arguments that
+// are there already.
+func (f *factory) complete(of completer, most int, directive cobra.ShellCompDirective) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if most > 0 && len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 		defer cancel()
-		var names []string
-		for _, name := range of(ctx, client, namespace, prefix) {
-			if strings.HasPrefix(name, prefix) {
-				names = append(names, name)
-			}
+		have := f.inventory(ctx, cmd)
+		if have == nil {
+			return nil, directive
 		}
+		names := slices.DeleteFunc(of(have, prefix), func(name string) bool {
+			return !strings.HasPrefix(name, prefix) || slices.Contains(args, name)
+		})
 		return names, directive
 	}
 }
 
-// podNames completes POD, and NAMESPACE/POD once a namespace is written.
-func podNames(ctx context.Context, client kubernetes.Interface, namespace, prefix string) []string {
-	ns, _, ok := strings.Cut(prefix, "/")
-	if !ok {
-		ns = namespace
+// inventory is that of the file that --from names, else of the cluster; nil when there is neither.
+func (f *factory) inventory(ctx context.Context, cmd *cobra.Command) *inventory {
+	if from := cmd.Flag("from"); from != nil && from.Changed && from.Value.String() != "-" {
+		fleet, err := readFleet(ctx, from.Value.String(), nil)
+		if err != nil {
+			return nil
+		}
+		have := fleet.inventory()
+		have.namespace = *f.flags.Namespace
+		return have
 	}
-	pods, err := client.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{Limit: completionMost})
+	client, err := f.client()
 	if err != nil {
 		return nil
 	}
-	var names []string
-	for i := range pods.Items {
-		name := pods.Items[i].Name
-		if ok {
-			name = ns + "/" + name
-		}
-		names = append(names, name)
+	namespace, err := f.namespace()
+	if err != nil {
+		return nil
 	}
-	return names
+	have := clusterInventory(ctx, client)
+	have.namespace = namespace
+	return have
 }
 
-func nodeNames(ctx context.Context, client kubernetes.Interface, _, _ string) []string {
-	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: completionMost})
-	if err != nil {
-		return nil
+func clusterInventory(ctx context.Context, client kubernetes.Interface) *inventory {
+	most := metav1.ListOptions{Limit: completionMost}
+	return &inventory{
+		pods: func(namespace string) []string {
+			pods, err := client.CoreV1().Pods(namespace).List(ctx, most)
+			if err != nil {
+				return nil
+			}
+			return namesOf(pods.Items, func(pod *corev1.Pod) string { return pod.Name })
+		},
+		nodes: func() []string {
+			nodes, err := client.CoreV1().Nodes().List(ctx, most)
+			if err != nil {
+				return nil
+			}
+			return namesOf(nodes.Items, func(node *corev1.Node) string { return node.Name })
+		},
+		namespaces: func() []string {
+			namespaces, err := client.CoreV1().Namespaces().List(ctx, most)
+			if err != nil {
+				return nil
+			}
+			return namesOf(namespaces.Items, func(namespace *corev1.Namespace) string { return namespace.Name })
+		},
 	}
+}
+
+// inventory is what a saved file has.
+func (f *Fleet) inventory() *inventory {
+	var boxes []metrics.Sandbox
+	for _, o := range f.Observations {
+		for _, s := range o.Snapshots {
+			for i := range s.Records {
+				boxes = append(boxes, s.Records[i].Sandbox)
+			}
+		}
+	}
+	return &inventory{
+		pods: func(namespace string) []string {
+			in := slices.DeleteFunc(slices.Clone(boxes), func(box metrics.Sandbox) bool { return namespace != "" && box.Namespace != namespace })
+			return namesOf(in, func(box *metrics.Sandbox) string { return box.Pod })
+		},
+		nodes: func() []string { return namesOf(boxes, func(box *metrics.Sandbox) string { return box.Node }) },
+		namespaces: func() []string {
+			pods := slices.DeleteFunc(slices.Clone(boxes), func(box metrics.Sandbox) bool { return box.Pod == "" })
+			return namesOf(pods, func(box *metrics.Sandbox) string { return box.Namespace })
+		},
+	}
+}
+
+// namesOf are the names of some objects, sorted, each once.
+func namesOf[T any](objects []T, name func(*T) string) []string {
 	var names []string
-	for i := range nodes.Items {
-		names = append(names, nodes.Items[i].Name)
+	for i := range objects {
+		if n := name(&objects[i]); n != "" {
+			names = append(names, n)
+		}
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// podNames completes POD, and NAMESPACE/POD once a namespace is written.
+func podNames(have *inventory, prefix string) []string {
+	namespace, _, ok := strings.Cut(prefix, "/")
+	if !ok {
+		return have.pods(have.namespace)
+	}
+	return prefixed(namespace+"/", have.pods(namespace))
 }
 
 // sideNames completes what diff compares.
-func sideNames(ctx context.Context, client kubernetes.Interface, namespace, prefix string) []string {
-	if !strings.HasPrefix(prefix, "node/") {
-		return podNames(ctx, client, namespace, prefix)
+func sideNames(have *inventory, prefix string) []string {
+	if strings.HasPrefix(prefix, "node/") {
+		return prefixed("node/", have.nodes())
 	}
-	names := nodeNames(ctx, client, namespace, prefix)
-	for i := range names {
-		names[i] = "node/" + names[i]
-	}
-	return names
+	return podNames(have, prefix)
 }
 
-// completeFlags completes the flags of a command that have a list of values.
-func completeFlags(f *factory, cmd *cobra.Command) {
-	register := func(name string, complete cobra.CompletionFunc) {
-		if cmd.Flags().Lookup(name) == nil {
-			return
-		}
-		if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
-			panic(err) // registered twice: a mistake in this file
-		}
+func nodeNames(have *inventory, _ string) []string { return have.nodes() }
+
+func namespaceNames(have *inventory, _ string) []string { return have.namespaces() }
+
+func prefixed(prefix string, names []string) []string {
+	for i := range names {
+		names[i] = prefix + names[i]
 	}
-	fixed := map[string][]string{
-		"metrics": {"default", "errors", "all"},
-		"source":  {string(AnyCarrier), string(PodCarrier), string(ExporterCarrier)},
-		"sort-by": append([]string{"POD", "NAMESPACE"}, columnNames()...),
-		"columns": columnNames(),
-		"load":    loaderKinds(),
-		"output":  {"wide", "json", "yaml", "name", "custom-columns=", "jsonpath=", "go-template="},
-	}
-	if cmd.Name() == "serve" {
-		known, _ := components()
-		fixed["component"], fixed["profile"] = known, []string{string(Privileged), string(Restricted)}
-		fixed["dry-run"] = []string{"none", "client", "server"}
-		fixed["output"] = []string{"yaml", "json", "name", "jsonpath=", "go-template="}
-	} else if cmd.Flags().Lookup("sort-by") == nil {
-		delete(fixed, "output") // of snapshot it is a file, and the others have fewer formats
-	}
-	for name, values := range fixed {
-		register(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
-	register("node", f.complete(nodeNames, cobra.ShellCompDirectiveNoFileComp))
+	return names
 }

@@ -33,8 +33,8 @@ func newCompletion(f *factory) *cobra.Command {
 ("kubectl completion --help" says how a shell is told to).
 
 kubectl, from 1.26 on, asks a program on the PATH that is called
-` + completerName + `. It is a link to the plugin; on Windows a copy, which has
-to be installed again after each upgrade of the plugin.`,
+` + completerName + `. It is a link to the plugin; on Windows a copy, which
+has to be installed again after each upgrade of the plugin.`,
 		Example: `  kubectl cosanet completion install
   kubectl cosanet completion uninstall`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -59,7 +59,7 @@ plugin or, if that folder is not yours, into the first one of PATH in your home
 that is.`,
 		Example: `  kubectl cosanet completion install
   kubectl cosanet completion install --dir ~/.local/bin`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := thisSite()
 			if err != nil {
@@ -83,7 +83,7 @@ that is.`,
 			return err
 		},
 	}
-	addDirFlag(cmd, &dir, "the folder to put it into, one of PATH (default: beside the plugin)")
+	addDirFlag(cmd, &dir, "the `FOLDER` of PATH to put it into. Default: beside the plugin")
 	return cmd
 }
 
@@ -95,7 +95,7 @@ func newCompletionUninstall(f *factory) *cobra.Command {
 		Long: `Remove ` + completerName + ` from the folders of PATH. Nothing else is
 touched, and no program of that name which is not this plugin.`,
 		Example: "  kubectl cosanet completion uninstall",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := thisSite()
 			if err != nil {
@@ -111,7 +111,7 @@ touched, and no program of that name which is not this plugin.`,
 			return err
 		},
 	}
-	addDirFlag(cmd, &dir, "the folder to look into (default: those of PATH)")
+	addDirFlag(cmd, &dir, "the `FOLDER` to look into. Default: those of PATH")
 	return cmd
 }
 

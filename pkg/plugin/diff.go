@@ -26,22 +26,26 @@ type diff struct {
 func newDiff(f *factory) *cobra.Command {
 	d := &diff{source: newSource(f), output: outputFlags{tables: []string{"wide"}}}
 	cmd := &cobra.Command{
-		Use:   "diff A B",
-		Short: "Compare two pods, nodes or saved files",
-		Long: `Compare what the kernel counts for two pods, two nodes, or one of them now and in a saved file.
-
-A and B are POD, NAMESPACE/POD, node/NAME, or FILE#POD and so on for what kubectl cosanet snapshot saved. Both are sampled
-over the same interval; counters are compared as rates and the others as values. Signs of trouble come first, then traffic,
-and of each what differs most. A side that does not have a series is blank; that counts as a difference unless the other
-side's value is 0.
-
+		Use:        "diff A B",
+		SuggestFor: []string{"compare"},
+		Short:      "Compare two pods, nodes or saved files",
+		Long: `Compare what the kernel counts for two pods, two nodes, or one of them now and
+in a file. A and B are POD, NAMESPACE/POD, node/NAME or, of what kubectl cosanet
+snapshot saved, FILE#POD and so on. Counters are compared as rates over the same
+interval, the others as values; signs of trouble come first. A series that one
+side lacks is blank there, and a difference unless the other side's value is 0.
 Exit codes: 0 no difference, 1 a difference, 2 an error.`,
 		Example: `  kubectl cosanet diff web-0 web-1 -n shop
   kubectl cosanet diff shop/web-0 staging/web-0 --threshold 20%
   kubectl cosanet diff node/node-1 node/node-2 --interval 5s
-  kubectl cosanet diff 'before.prom#shop/web-0' 'after.prom#shop/web-0' --interval 0`,
-		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: f.complete(sideNames, cobra.ShellCompDirectiveDefault),
+  kubectl cosanet diff 'before.prom#shop/web-0' 'after.prom#shop/web-0'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("two sides are needed, A and B, and %d given", len(args))
+			}
+			return nil
+		},
+		ValidArgsFunction: f.complete(sideNames, 2, cobra.ShellCompDirectiveDefault),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			view, err := d.parse(f, args)
 			if err != nil {
@@ -63,10 +67,11 @@ Exit codes: 0 no difference, 1 a difference, 2 an error.`,
 	fs.SortFlags = false
 	d.ask.addIntervalFlag(fs)
 	fs.BoolVar(&d.all, "all", false, "show what is the same on both sides, too")
-	fs.StringVar(&d.threshold, "threshold", "0%", "hide what differs by less than this share of the larger value")
+	fs.StringVar(&d.threshold, "threshold", "0%", "hide differences below this `SHARE` of the larger value")
 	d.output.addFlags(fs)
 	d.ask.addSetFlag(fs, metrics.All)
 	d.source.addFlags(fs)
+	showFlags(cmd, "interval", "all", "threshold", "output", "metrics", "from")
 	return cmd
 }
 

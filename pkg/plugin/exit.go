@@ -8,11 +8,29 @@ import (
 
 // Exit codes of the plugin. They are part of its interface: scripts depend on them.
 const (
-	ExitOK          = 0   // all that was asked for was shown; for diff: no difference
-	ExitFailed      = 1   // something failed, be it one node of many; for diff: the two differ
-	ExitUsage       = 2   // wrong flags or arguments; for diff: any error
-	ExitInterrupted = 130 // ended by SIGINT, as a shell counts it
+	ExitOK          = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitInterrupted = 128 + 2  // as a shell counts a program that SIGINT ended
+	ExitPipe        = 128 + 13 // SIGPIPE
 )
+
+// exitCode says what an exit code means, for diff in its own words.
+type exitCode struct {
+	code          int
+	meaning, diff string
+}
+
+// exitCodes is where the exit codes are explained; docs/reference.md is made of it.
+func exitCodes() []exitCode {
+	return []exitCode{
+		{ExitOK, "all that was asked for was shown, or done", "no difference"},
+		{ExitFailed, "something failed, be it one node of many: what could be had is on standard output, what failed on standard error", "the two differ"},
+		{ExitUsage, "wrong flags or arguments: nothing was asked of the cluster", "any error"},
+		{ExitInterrupted, "interrupted by SIGINT, SIGTERM or SIGHUP; the pods of the run are deleted", "the same"},
+		{ExitPipe, "whoever read standard output stopped reading: head, less", "the same"},
+	}
+}
 
 // ExitError is an error that knows the exit code it calls for. Wrapping keeps the code.
 type ExitError struct {

@@ -24,16 +24,16 @@ func newImage(f *factory) *cobra.Command {
 	q := &imageQuery{pull: newPull(f.build)}
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "Print the collector image, and how to load it where nodes cannot pull it",
-		Long: `Print the name of the image that every node needs: this plugin's own, unless --image or COSANET_IMAGE names another.
-
-Below it comes a shell script: how nodes that reach no registry, or a registry of your own, get the image from the archive
-of the same release. --load prints one of its sections, --quiet the name alone.`,
+		Short: "Print the collector image, and how to load it without a registry",
+		Long: `Print the name of the image that every node needs: this plugin's own, unless
+--image or COSANET_IMAGE names another. Below it comes a shell script: how nodes
+that reach no registry, or a registry of your own, get the image from the
+archive of the same release.`,
 		Example: `  kubectl cosanet image
   kubectl cosanet image --load k3s
   kubectl cosanet image --load registry --image registry.example/cosanet:v0.1.0
   kubectl cosanet image --quiet`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			view, err := q.parse(f.build)
 			if err != nil {
@@ -43,7 +43,7 @@ of the same release. --load prints one of its sections, --quiet the name alone.`
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&q.load, "load", "", "print only how to load it: "+strings.Join(loaderKinds(), ", "))
+	fs.StringVar(&q.load, "load", "", "print only how to load it by this `WAY`. One of "+strings.Join(loaderKinds(), ", "))
 	fs.BoolVarP(&q.quiet, "quiet", "q", false, "print only its name")
 	q.pull.addImageFlag(fs, "the collector")
 	q.output.addFormatFlag(fs)

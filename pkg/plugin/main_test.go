@@ -10,13 +10,16 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"kubectl-cosanet": func() {
-			streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-			build := Build{Version: "v1.2.3", Image: "registry.example/cosanet:v1.2.3"}
-			var ledger Ledger
-			os.Exit(Main(UntilSignalled(&ledger, os.Stderr), build, streams, &ledger, Arguments(os.Args)))
-		},
+		"kubectl-cosanet": func() { run(Arguments(os.Args)) },
+		"kubectl":         func() { run(os.Args[2:]) }, // as kubectl runs the plugin that its first argument names
 	})
+}
+
+func run(args []string) {
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	build := Build{Version: "v1.2.3", Image: "registry.example/cosanet:v1.2.3"}
+	var ledger Ledger
+	os.Exit(Main(UntilSignalled(&ledger, os.Stderr), build, streams, &ledger, args))
 }
 
 // TestScripts runs the commands over recorded frames, as they are typed, and compares what they print. Without a cluster

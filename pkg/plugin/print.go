@@ -31,13 +31,18 @@ func (o *outputFlags) formats() string {
 	return strings.Join(formats, ", ")
 }
 
+// short names those that are used most.
+func (o *outputFlags) short() string {
+	return strings.Join(append(slices.Clone(o.tables), "json or yaml"), ", ")
+}
+
 func (o *outputFlags) addFlags(fs *pflag.FlagSet) {
 	o.addFormatFlag(fs)
 	fs.BoolVar(&o.noHeaders, "no-headers", false, "no header line")
 }
 
 func (o *outputFlags) addFormatFlag(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.format, "output", "o", "", "output format: "+o.formats())
+	fs.StringVarP(&o.format, "output", "o", "", "output `FORMAT`, such as "+o.short()+". One of "+o.formats())
 }
 
 // printer parses --output. It is nil for a table.

@@ -32,12 +32,12 @@ func newPull(build Build) Pull {
 // addFlags declares the flags; pods says whose image it is.
 func (p *Pull) addFlags(fs *pflag.FlagSet, pods string) {
 	p.addImageFlag(fs, pods)
-	fs.StringVar(&p.Policy, "image-pull-policy", p.Policy, "when the nodes pull the image: Always, IfNotPresent or Never")
-	fs.StringSliceVar(&p.Secrets, "image-pull-secret", nil, "secret to pull the image with, in the namespace of "+pods+"; may be repeated")
+	fs.StringVar(&p.Policy, "image-pull-policy", p.Policy, "`WHEN` the nodes pull the image: Always, IfNotPresent or Never")
+	fs.StringSliceVar(&p.Secrets, "image-pull-secret", nil, "`SECRET` to pull the image with, in the namespace of "+pods+"; may be repeated")
 }
 
 func (p *Pull) addImageFlag(fs *pflag.FlagSet, pods string) {
-	fs.StringVar(&p.Image, "image", p.Image, "image of "+pods+"; also by "+ImageVariable)
+	fs.StringVar(&p.Image, "image", p.Image, "`IMAGE` of "+pods+"; also by "+ImageVariable)
 }
 
 // reference parses the image's name. An error names where the name is from.

@@ -18,16 +18,16 @@ type raw struct {
 func newRaw(f *factory) *cobra.Command {
 	r := &raw{source: newSource(f)}
 	cmd := &cobra.Command{
-		Use:   "raw [POD...]",
-		Short: "Print the counters in the Prometheus text format",
-		Long: `Print the counters of pods and nodes in the Prometheus text exposition format, as an exporter would serve them.
-
-All metrics are read unless --metrics says otherwise. Nodes print their own counters, and what the collector says of its
-walk, when nodes or all pods are asked for.`,
+		Use:        "raw [POD...]",
+		SuggestFor: []string{"metrics", "dump", "text"},
+		Short:      "Print the counters in the Prometheus text format",
+		Long: `Print the counters of pods in the Prometheus text exposition format, as the
+exporter serves them. Where nodes or all pods are asked for, the nodes' own
+counters are there too, and what the collector says of its walk.`,
 		Example: `  kubectl cosanet raw -n shop
-  kubectl cosanet raw --node node-1 | promtool check metrics
+  kubectl cosanet raw --node node-1 --metrics errors > node-1.prom
   kubectl cosanet raw web-0 | grep -E '(Drops|Overflows)'`,
-		ValidArgsFunction: f.complete(podNames, cobra.ShellCompDirectiveNoFileComp),
+		ValidArgsFunction: f.complete(podNames, 0, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := r.source.namespace(f)
 			if err != nil {
@@ -45,6 +45,7 @@ walk, when nodes or all pods are asked for.`,
 	r.selects.addFlags(fs)
 	r.ask.addSetFlag(fs, metrics.All)
 	r.source.addFlags(fs)
+	showFlags(cmd, "all-namespaces", "selector", "node", "all-nodes", "metrics", "sockets", "from")
 	return cmd
 }
 

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
@@ -33,7 +32,7 @@ func Main(ctx context.Context, build Build, streams genericiooptions.IOStreams, 
 	report(streams.ErrOut, leftover)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
-		return exitPipe // whoever read the output has seen enough: head, less
+		return ExitPipe // whoever read the output has seen enough: head, less
 	case leftover != nil && ExitCode(err) <= ExitFailed && cmd.Name() == "diff":
 		err = &ExitError{Code: ExitUsage, Err: err} // 1 would say that they differ, 0 that all is well
 	case leftover != nil && err == nil:
@@ -42,9 +41,6 @@ func Main(ctx context.Context, build Build, streams genericiooptions.IOStreams, 
 	report(streams.ErrOut, err)
 	return ExitCode(err)
 }
-
-// exitPipe is what a shell sees of a program that ends by SIGPIPE, as kubectl does.
-const exitPipe = 128 + 13
 
 // misuse is the error of a wrong command line, which says where the right one is found.
 func misuse(cmd *cobra.Command, err error) error {
@@ -64,32 +60,19 @@ func newRoot(f *factory) *cobra.Command {
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl cosanet"},
 		Short:       "Show kernel network counters for every pod",
 		Long: `Show what the kernel counted inside every pod's network namespace.
-
-Nothing has to be installed: each command runs a short-lived collector pod on the nodes it needs, reads what that prints,
-and deletes it. Where the exporter is installed (kubectl cosanet serve), it is asked instead. All of kubectl's connection flags work (--context, --as, --server, ...), behind the name of the command.
-
-Exit codes: 0 all is well, 1 something failed, be it one node of many, 2 wrong flags or arguments, 130 interrupted.
-For diff: 0 both sides are the same, 1 they differ, 2 an error.`,
+Short-lived collector pods count, or the exporter where it is installed (serve).`,
 		Example: `  kubectl cosanet top -A
-  kubectl cosanet diff web-0 web-1
-  kubectl cosanet raw -n shop | promtool check metrics`,
+  kubectl cosanet diff web-0 web-1 -n shop`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
 	}
-	addConnectionFlags(root, f.flags)
-	root.AddCommand(newTop(f), newDiff(f), newRaw(f), newSnapshot(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newVersion(f))
-	for _, cmd := range root.Commands() {
-		completeFlags(f, cmd)
-	}
+	flags := root.PersistentFlags()
+	f.flags.AddFlags(flags)
+	flags.Lookup("cache-dir").DefValue = "$HOME/.kube/cache" // as it reads in help, not whose it is
+	root.AddCommand(newTop(f), newDiff(f), newRaw(f), newSnapshot(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newColumns(f), newOptions(f), newVersion(f))
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout()) })
+	root.SetFlagErrorFunc(flagError)
+	completeFlags(f, root)
 	return root
-}
-
-// addConnectionFlags declares kubectl's flags. All work; help shows the three that are used by hand.
-func addConnectionFlags(root *cobra.Command, flags *genericclioptions.ConfigFlags) {
-	fs := root.PersistentFlags()
-	flags.AddFlags(fs)
-	fs.VisitAll(func(flag *pflag.Flag) {
-		flag.Hidden = flag.Name != "namespace" && flag.Name != "context" && flag.Name != "kubeconfig"
-	})
 }

@@ -24,9 +24,9 @@ type selectFlags struct {
 
 func (s *selectFlags) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVarP(&s.allNamespaces, "all-namespaces", "A", false, "pods of all namespaces, and the nodes they run on")
-	fs.StringVarP(&s.labels, "selector", "l", "", "only pods with these labels, such as app=web,tier!=cache")
-	fs.StringVar(&s.fields, "field-selector", "", "only pods with these fields, such as status.podIP=10.0.0.7")
-	fs.StringSliceVar(&s.nodes, "node", nil, "only pods on this node, and the node itself (may be repeated)")
+	fs.StringVarP(&s.labels, "selector", "l", "", "only pods with these `LABELS`: app=web,tier!=cache")
+	fs.StringVar(&s.fields, "field-selector", "", "only pods with these `FIELDS`: status.podIP=10.0.0.7")
+	fs.StringSliceVar(&s.nodes, "node", nil, "only pods on this `NODE`, and the node itself. May be repeated")
 	fs.BoolVar(&s.allNodes, "all-nodes", false, "every node, also one without any of the pods")
 }
 

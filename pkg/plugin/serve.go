@@ -42,24 +42,19 @@ type serve struct {
 func newServe(f *factory) *cobra.Command {
 	s := &serve{profile: Privileged, pull: newPull(f.build)}
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Install the exporter on every node, or remove it",
-		Long: `Install the exporter: a DaemonSet that counts on every node and serves it to Prometheus at :9156/metrics.
-
-Where it runs, all other commands ask it in place of a pod of their own (--source). It is applied on the side of the server,
-so that running this again changes what is to be changed; wait until all nodes are ready, or interrupt it.
---remove takes away what this installed, and nothing else.
-
-Components:
-  k3s                  the socket of k3s and RKE2
-  openshift            the SCC, and a namespace whose pods go to every node
-  prometheus-operator  a PodMonitor and a PrometheusRule
-  tls                  TLS and passwords by the Secret cosanet-exporter-web`,
+		Use:        "serve",
+		SuggestFor: []string{"install", "uninstall", "exporter", "deploy", "remove"},
+		Short:      "Install the exporter on every node, or remove it",
+		Long: `Install the exporter: a DaemonSet that counts on every node and serves it to
+Prometheus at :9156/metrics. Where it runs, the other commands ask it in place
+of a pod of their own. Run it again to change it. Components: k3s (its socket),
+openshift (SCC, every node), prometheus-operator (PodMonitor, PrometheusRule),
+tls (TLS and passwords by the Secret cosanet-exporter-web).`,
 		Example: `  kubectl cosanet serve
   kubectl cosanet serve --metrics all --component prometheus-operator
   kubectl cosanet serve --profile restricted --dry-run=client -o yaml
   kubectl cosanet serve --remove`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			manifest, err := s.parse()
 			if err == nil && *f.flags.Namespace != "" {
@@ -76,28 +71,29 @@ Components:
 		},
 	}
 	s.addFlags(cmd.Flags())
+	showFlags(cmd, "profile", "component", "metrics", "node-selector", "collector-namespace", "dry-run", "remove")
 	return cmd
 }
 
 func (s *serve) addFlags(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.Var(&s.profile, "profile", "what the exporter is allowed to do: privileged, or restricted (no capability: counters only, and pods by their UID)")
-	fs.StringSliceVar(&s.components, "component", nil, "what to add to it, as above; may be repeated")
+	fs.Var(&s.profile, "profile", "`WHAT` it may do: privileged or restricted. restricted has no capability: counters only, and pods by their UID")
+	fs.StringSliceVar(&s.components, "component", nil, "a `NAME` from above to add. May be repeated")
 	fs.StringSliceVar(&s.components, "overlay", nil, "the same")
 	fs.Lookup("overlay").Hidden = true
-	fs.StringVar(&s.metrics, "metrics", metrics.Default.String(), "which metrics it counts: default, errors or all")
+	fs.StringVar(&s.metrics, "metrics", metrics.Default.String(), "which `SET` it counts: default, errors or all")
 	fs.BoolVar(&s.sockets, "sockets", false, "count sockets by state as well")
-	fs.StringVar(&s.namespace, "collector-namespace", homeNamespace, "namespace to install it into, which is made where it is missing")
+	fs.StringVar(&s.namespace, "collector-namespace", homeNamespace, "namespace to install it into, by `NAME`. It is made where it is missing")
 	s.pull.addFlags(fs, "the exporter")
-	fs.StringToStringVar(&s.nodes, "node-selector", nil, "only on nodes with these labels, such as pool=apps")
-	fs.StringVar(&s.criSocket, "cri-socket", "", "socket of the nodes' container runtime, where it is not one of the usual (default: found)")
-	fs.DurationVar(&s.timeout, "timeout", 5*time.Minute, "how long to wait until all nodes are ready, or all is gone; 0 to wait for nothing")
+	fs.StringToStringVar(&s.nodes, "node-selector", nil, "only nodes with these `LABELS`: pool=apps")
+	fs.StringVar(&s.criSocket, "cri-socket", "", "`PATH` on the nodes of their container runtime's socket, where it is not one of the usual")
+	fs.DurationVar(&s.timeout, "timeout", 5*time.Minute, "`HOW-LONG` to wait until all nodes are ready, or all is gone; 0 to wait for nothing")
 	fs.BoolVar(&s.remove, "remove", false, "take the exporter away")
 	fs.BoolVar(&s.force, "force-conflicts", false, "take over fields that somebody else manages")
-	fs.StringVar(&s.dryRun, "dry-run", "none", "none, client (only print what would be applied) or server (let the server say what it would do)")
+	fs.StringVar(&s.dryRun, "dry-run", "none", "only try, `WHERE` is client or server. client prints what would be applied, server lets the API server say what it would do, none applies it")
 	fs.Lookup("dry-run").NoOptDefVal = "client"
 	s.print = genericclioptions.NewPrintFlags("serverside-applied")
-	fs.StringVarP(s.print.OutputFormat, "output", "o", "", "print the objects: yaml, json, name, jsonpath=..., go-template=...")
+	fs.StringVarP(s.print.OutputFormat, "output", "o", "", "print the objects in this `FORMAT`: yaml, json, name, jsonpath=..., go-template=...")
 }
 
 // parse checks the flags.

@@ -28,17 +28,18 @@ type snapshot struct {
 func newSnapshot(f *factory) *cobra.Command {
 	s := &snapshot{source: newSource(f)}
 	cmd := &cobra.Command{
-		Use:   "snapshot -o FILE [POD...]",
-		Short: "Save the counters to a file that every view reads with --from",
-		Long: `Save what was counted for pods and for the nodes they run on, in two samples so that rates can be made of it later.
-
-The file is text in the Prometheus format with a check sum a sample; with a name that ends in .gz it is compressed. It has
-the names of pods, namespaces and nodes in it, and no addresses.`,
+		Use:        "snapshot -o FILE [POD...]",
+		SuggestFor: []string{"save", "record", "export"},
+		Short:      "Save the counters to a file that every view reads with --from",
+		Long: `Save what was counted for pods and for the nodes they run on, in two samples so
+that rates can be made of it later. The file is text in the Prometheus format
+with a check sum a sample, compressed if its name ends in .gz. It has the names
+of pods, namespaces and nodes in it, and no addresses.`,
 		Example: `  kubectl cosanet snapshot -o before.prom -n shop
   kubectl cosanet top --from before.prom
   kubectl cosanet diff 'before.prom#shop/web-0' web-0 -n shop
   kubectl cosanet snapshot -A -o - | kubectl cosanet top --from -`,
-		ValidArgsFunction: f.complete(podNames, cobra.ShellCompDirectiveNoFileComp),
+		ValidArgsFunction: f.complete(podNames, 0, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := s.source.namespace(f)
 			if err != nil {
@@ -53,11 +54,12 @@ the names of pods, namespaces and nodes in it, and no addresses.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVarP(&s.file, "output", "o", "", "the file to write, - for standard output (required)")
+	fs.StringVarP(&s.file, "output", "o", "", "the `FILE` to write, - for standard output (required)")
 	s.selects.addFlags(fs)
 	s.ask.addIntervalFlag(fs)
 	s.ask.addSetFlag(fs, metrics.All)
 	s.source.addFlags(fs)
+	showFlags(cmd, "output", "all-namespaces", "selector", "node", "interval", "metrics", "sockets")
 	return cmd
 }
 

@@ -23,7 +23,7 @@ type source struct {
 func newSource(f *factory) source { return source{collection: newCollection(f)} }
 
 func (s *source) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&s.from, "from", "", "read this file of kubectl cosanet snapshot in place of the cluster; - for standard input")
+	fs.StringVar(&s.from, "from", "", "show a `FILE` of snapshot, not the cluster. It may be - for standard input")
 	s.collection.AddFlags(fs)
 }
 
@@ -125,12 +125,12 @@ type askFlags struct {
 }
 
 func (a *askFlags) addSetFlag(fs *pflag.FlagSet, set metrics.Set) {
-	fs.StringVar(&a.metrics, "metrics", set.String(), "which metrics to read: default, errors or all")
+	fs.StringVar(&a.metrics, "metrics", set.String(), "which `SET` to read: default, errors or all")
 	fs.BoolVar(&a.sockets, "sockets", false, "count sockets by state as well")
 }
 
 func (a *askFlags) addIntervalFlag(fs *pflag.FlagSet) {
-	fs.DurationVar(&a.interval, "interval", time.Second, "time between the two samples that rates are made of, of exporters 500ms unless given; 0 for totals since each pod's start")
+	fs.DurationVar(&a.interval, "interval", time.Second, "`TIME` between the two samples, 0 for totals. Rates are made of two samples, totals since each pod's start of one; of exporters the time is 500ms unless given")
 	a.given = func() bool { return fs.Changed("interval") }
 }
 

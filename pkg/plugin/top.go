@@ -28,23 +28,19 @@ type top struct {
 func newTop(f *factory) *cobra.Command {
 	t := &top{source: newSource(f), output: outputFlags{tables: []string{"wide"}, list: true}}
 	cmd := &cobra.Command{
-		Use:   "top [POD...]",
-		Short: "Show what the kernel counts for every pod, as rates",
-		Long: `Show what the kernel counts in the network namespace of every pod, as rates over a short interval.
-
-A ! marks a value worth a look, !! a bad one. In place of a value,
-  -      says that it is not counted there, or that there is too little traffic to say,
-  err    that it could not be read,
-  reset  that the counter began again within the interval,
-  host   that the pod uses the network of its node: see the row of that node (--all-nodes).
-
-Columns:
-` + columnHelp(),
+		Use:        "top [POD...]",
+		SuggestFor: []string{"stat", "stats", "pods", "show"},
+		Short:      "Show what the kernel counts for every pod, as rates",
+		Long: `Show what the kernel counts in the network namespace of every pod, as rates.
+! marks a value worth a look, !! a bad one. In place of a value, - says that it
+is not counted there, or that there is too little traffic to say, err that it
+could not be read, reset that the counter began again, host that the pod uses
+the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 		Example: `  kubectl cosanet top -n shop
   kubectl cosanet top -A --sort-by retr%
   kubectl cosanet top web-0 web-1 --interval 5s -o wide
   kubectl cosanet top --node node-1 --columns IN,OUT,TcpExt_TCPBacklogDrop`,
-		ValidArgsFunction: f.complete(podNames, cobra.ShellCompDirectiveNoFileComp),
+		ValidArgsFunction: f.complete(podNames, 0, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := t.source.namespace(f)
 			if err != nil {
@@ -61,22 +57,13 @@ Columns:
 	fs.SortFlags = false
 	t.selects.addFlags(fs)
 	t.ask.addIntervalFlag(fs)
-	fs.StringVar(&t.sortBy, "sort-by", "", "sort by this column: numbers from the largest, words from a to z")
-	fs.StringVar(&t.columns, "columns", "", "show these columns: names from above, or metrics such as Tcp_InSegs or proc_net_tcp{LISTEN}")
+	fs.StringVar(&t.sortBy, "sort-by", "", "sort by this `COLUMN`, the largest number first")
+	fs.StringVar(&t.columns, "columns", "", "show these `COLUMNS`, or metrics such as Tcp_InSegs")
 	t.output.addFlags(fs)
 	t.ask.addSetFlag(fs, metrics.Default)
 	t.source.addFlags(fs)
+	showFlags(cmd, "all-namespaces", "selector", "node", "interval", "sort-by", "columns", "output", "from")
 	return cmd
-}
-
-// columnHelp is one line of help a column.
-func columnHelp() string {
-	var b strings.Builder
-	for _, c := range builtin() {
-		where := [...]string{inDefault: "", inWide: " (wide)", inSockets: " (--sockets)"}[c.shown]
-		fmt.Fprintf(&b, "  %-11s %s%s\n", c.name, c.meaning, where)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // topView is what the flags mean.

@@ -12,10 +12,11 @@ import (
 func newVersion(f *factory) *cobra.Command {
 	output := outputFlags{}
 	cmd := &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version and the collector image that belongs to it",
-		Example: "  kubectl cosanet version -o yaml",
-		Args:    cobra.NoArgs,
+		Use:   "version",
+		Short: "Print the version and the collector image that belongs to it",
+		Example: `  kubectl cosanet version
+  kubectl cosanet version -o yaml`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			printer, err := output.printer()
 			if err != nil {
