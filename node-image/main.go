@@ -52,7 +52,7 @@ func (c *command) run(ctx context.Context) error {
 		return collector.Run(ctx, &c.Config, os.Stdout)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40) // little is allocated from scrape to scrape: to keep less costs next to nothing
+		debug.SetGCPercent(20) // little is allocated from scrape to scrape: to keep less costs next to nothing
 	}
 	c.exporter.Log = c.logger(os.Stderr)
 	c.exporter.Log.Info("cosanet exporter", "version", c.Version, "revision", c.Revision, "node", c.Node)

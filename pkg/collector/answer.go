@@ -4,6 +4,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -63,47 +64,69 @@ func (e *exporter) metricsPage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// write writes an answer. Most clients ask for gzip and share the work; of the others one is encoded while it reads, and
-// the rest gets the shared gzip, unpacked.
+// write writes an answer. Most clients ask for gzip and share the work; of the others one is encoded while it reads, a crowd
+// shares the text, and the rest gets the shared gzip, unpacked.
 func (e *exporter) write(w http.ResponseWriter, s *share, f metrics.Format, zip bool) error {
-	if !zip {
-		select {
-		case encoder := <-e.direct:
-			defer func() { e.direct <- encoder }()
-			out := e.begin(w, s)
-			if err := e.text(out, encoder, s.snapshot, f); err != nil {
-				return err
-			}
-			return e.end(out, s, f)
-		default:
-		}
-	}
-	b := e.zipped(s, f)
-	s.snapshotRead()
-	if b.err != nil {
-		return b.err
-	}
-	out := e.begin(w, s)
-	if !zip {
-		if err := b.unpack(out); err != nil {
-			return err
-		}
-		return e.end(out, s, f)
-	}
-	text, err := e.own.ofAnswer(f, s.begin)
+	end, err := e.end(s, f)
 	if err != nil {
 		return err
 	}
-	end, err := b.appendEnd(nil, append(text, endMark...))
+	if zip {
+		return e.writeZipped(w, s, f, end)
+	}
+	out, err := e.writeText(w, s, f)
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(end); err != nil {
+		return err
+	}
+	return out.control.Flush() // an error of the server's own flush would be lost
+}
+
+// writeText writes all but the end of a plain answer.
+func (e *exporter) writeText(w http.ResponseWriter, s *share, f metrics.Format) (*paced, error) {
+	select {
+	case encoder := <-e.direct:
+		defer func() { e.direct <- encoder }()
+		out := e.begin(w, s)
+		return out, e.text(out, encoder, s.snapshot, f)
+	default:
+	}
+	if s.crowded() {
+		text, err := e.sharedText(s, f)
+		if err != nil {
+			return nil, err
+		}
+		out := e.begin(w, s)
+		_, err = out.Write(text)
+		return out, err
+	}
+	b := e.zipped(s, f)
+	if b.err != nil {
+		return nil, b.err
+	}
+	out := e.begin(w, s)
+	return out, b.unpack(out)
+}
+
+// writeZipped writes a gzip answer: the shared part, and the end that each has of its own.
+func (e *exporter) writeZipped(w http.ResponseWriter, s *share, f metrics.Format, text []byte) error {
+	b := e.zipped(s, f)
+	if b.err != nil {
+		return b.err
+	}
+	end, err := b.appendEnd(nil, text)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(b.deflated)+len(end)))
+	out := e.begin(w, s)
 	if _, err := out.Write(b.deflated); err != nil {
 		return err
 	}
 	_, err = out.Write(end)
-	return err
+	return errors.Join(err, out.control.Flush())
 }
 
 // text writes what all answers of a walk have in common.
@@ -119,14 +142,10 @@ func (e *exporter) text(w io.Writer, encoder *metrics.Encoder, s *metrics.Snapsh
 	return err
 }
 
-// end writes what an answer has of its own.
-func (e *exporter) end(w io.Writer, s *share, f metrics.Format) error {
+// end is what an answer has of its own.
+func (e *exporter) end(s *share, f metrics.Format) ([]byte, error) {
 	text, err := e.own.ofAnswer(f, s.begin)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(text, endMark...))
-	return err
+	return append(text, endMark...), err
 }
 
 // zipped returns the shared gzip of a generation, which the first who asks makes.
@@ -135,6 +154,7 @@ func (e *exporter) zipped(s *share, f metrics.Format) *body {
 	b.once.Do(func() {
 		e.zip.deflate(b, e.walks.buffer(), func(w io.Writer) error { return e.text(w, &e.zip.encoder, s.snapshot, f) })
 	})
+	s.snapshotRead()
 	return b
 }
 

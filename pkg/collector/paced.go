@@ -17,15 +17,17 @@ type paced struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	each    time.Duration // for paceBytes
+	slow    time.Duration // for paceBytes: who takes longer may be cut off for others
 	left    int           // of the present paceBytes
 
-	mu  sync.Mutex
-	cut bool
+	mu    sync.Mutex
+	piece time.Time // when the present paceBytes began
+	cut   bool
 }
 
 // begin begins the time that a client has to read its answer, and makes the share end it when it must.
 func (e *exporter) begin(w http.ResponseWriter, s *share) *paced {
-	p := &paced{ResponseWriter: w, control: http.NewResponseController(w), each: e.answer}
+	p := &paced{ResponseWriter: w, control: http.NewResponseController(w), each: e.answer, slow: e.walks.patience, piece: time.Now()}
 	s.writing(p.end)
 	return p
 }
@@ -49,15 +51,17 @@ func (p *paced) Write(text []byte) (n int, err error) {
 func (p *paced) extend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.cut {
-		p.control.SetWriteDeadline(time.Now().Add(p.each))
+	if p.piece = time.Now(); !p.cut {
+		p.control.SetWriteDeadline(p.piece.Add(p.each))
 	}
 }
 
-// end cuts the client off. It may be called from any goroutine, until the share is released.
+// end cuts the client off, if it is slow. It may be called from any goroutine, until the share is released.
 func (p *paced) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = true
-	p.control.SetWriteDeadline(time.Now())
+	if now := time.Now(); now.Sub(p.piece) > p.slow {
+		p.cut = true
+		p.control.SetWriteDeadline(now)
+	}
 }

@@ -41,8 +41,12 @@ func TestPaced(t *testing.T) {
 			t.Errorf("deadline %d in %s, want an hour", i, left)
 		}
 	}
+	p.slow = time.Hour
 	p.end()
-	write(2*paceBytes, 5)
+	write(paceBytes, 5) // who keeps pace goes on
+	p.slow = 0
+	p.end()
+	write(2*paceBytes, 6)
 	if last := w.set[len(w.set)-1]; time.Until(last) > 0 {
 		t.Error("who was cut off has time again")
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// maxGenerations is of how many walks the answers may be held by clients at a time: a node's memory is not for those who do
-// not read. When there are as many, the last walk is shared for as long as patience has it, and then the readers of the
-// oldest, who have had that long, are cut off.
+// maxGenerations is of how many walks the answers may be held by slow clients at a time: a node's memory is not for those who
+// do not read. When there are as many, the last walk is shared for as long as patience has it, and then the readers of the
+// oldest are cut off, but for those who have taken paceBytes within that time.
 const (
 	maxGenerations = 4
 	patience       = 5 * time.Second
@@ -40,6 +40,7 @@ type walks struct {
 	alive   []*generation // all that someone holds, the oldest first
 	ever    bool          // whether a walk has been completed
 	spare   [][]byte      // bodies of generations that have gone
+	crowded *generation   // the one of which a plain text is kept; nil: none
 }
 
 // walkResult is what became of a walk.
@@ -63,6 +64,7 @@ type generation struct {
 	begin    time.Time
 	snapshot *metrics.Snapshot
 	bodies   [2]body // by metrics.Format
+	texts    [2]text // the same
 
 	shares    map[*share]bool // guarded by walks.mu; so is the rest
 	snapshots int             // shares that may still read the snapshot, and one while it is current
@@ -149,7 +151,7 @@ func (w *walks) begun() *flight {
 	return f
 }
 
-// cutSlowest makes room for one more generation.
+// cutSlowest makes room for one more generation, as far as its readers are slow.
 func (w *walks) cutSlowest() {
 	for _, g := range w.alive[:max(0, len(w.alive)-(maxGenerations-1))] {
 		for s := range g.shares {
@@ -263,6 +265,9 @@ func (g *generation) settle() {
 	w := g.walks
 	if g.current || len(g.shares) > 0 {
 		return
+	}
+	if w.crowded == g {
+		w.crowded = nil
 	}
 	w.alive = slices.DeleteFunc(w.alive, func(other *generation) bool { return other == g })
 	for i := range g.bodies {

@@ -46,6 +46,9 @@ echo "# (bare3: only snmp, snmp6 and netstat)"
 go test -c -o bin/collector.test ./pkg/collector
 bin/cluster exec node-1 -- env COSANET_BENCH_PODS=$pods "$PWD/bin/collector.test" -test.run '^$' -test.bench '^BenchmarkNode' -test.benchtime 40x
 
+echo "# From 10 to 1,000 plain namespaces"
+bin/collector.test -test.run '^$' -test.bench '^BenchmarkGrowth$' -test.benchtime 10x
+
 echo "# On the node: exporters as processes, scraped over loopback, in turn with the bare reads of the same files, and a body of the same size written"
 go test -c -o bin/bench.test ./test/bench
 cp "$KUBECONFIG" bin/bench.kubeconfig
