@@ -23,6 +23,10 @@ const (
 )
 
 // WriteArchive writes the image as an OCI layout in a tar. A failure leaves no half-written archive.
+//
+// The image is named twice, by its tag and by its digest: of NAME:TAG@DIGEST, as a released plugin asks for it,
+// containerd drops the tag and looks for NAME@DIGEST alone (ParseDockerRef of github.com/distribution/reference), a name
+// that an import by tag does not make. Only the first has the tag's annotation, so that tools which look for that find one.
 func WriteArchive(file string, tag name.Tag, index v1.ImageIndex) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return err
@@ -32,9 +36,17 @@ func WriteArchive(file string, tag name.Tag, index v1.ImageIndex) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	top := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index, Descriptor: v1.Descriptor{
-		Annotations: map[string]string{annotationName: fullName(tag), annotationTag: tag.TagStr()},
-	}})
+	digest, err := index.Digest()
+	if err != nil {
+		return fmt.Errorf("computing the digest of %s: %w", tag, err)
+	}
+	top := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: index, Descriptor: v1.Descriptor{
+			Annotations: map[string]string{annotationName: fullName(tag) + ":" + tag.TagStr(), annotationTag: tag.TagStr()},
+		}},
+		mutate.IndexAddendum{Add: index, Descriptor: v1.Descriptor{
+			Annotations: map[string]string{annotationName: fullName(tag) + "@" + digest.String()},
+		}})
 	root := filepath.Join(dir, "layout")
 	if _, err := layout.Write(root, top); err != nil {
 		return fmt.Errorf("writing the layout of %s: %w", tag, err)
@@ -46,13 +58,14 @@ func WriteArchive(file string, tag name.Tag, index v1.ImageIndex) error {
 	return os.Rename(tmp, file)
 }
 
-// fullName is the name as containerd and the kubelet spell it: Docker Hub is docker.io there, index.docker.io here.
+// fullName is the name, without the tag, as containerd and the kubelet spell it: Docker Hub is docker.io there,
+// index.docker.io here.
 func fullName(tag name.Tag) string {
 	registry := tag.RegistryStr()
 	if registry == name.DefaultRegistry {
 		registry = "docker.io"
 	}
-	return registry + "/" + tag.RepositoryStr() + ":" + tag.TagStr()
+	return registry + "/" + tag.RepositoryStr()
 }
 
 // tarTree packs the regular files below root, in the order of their names (WalkDir's) and with nothing of this machine

@@ -22,19 +22,21 @@ func TestImport(t *testing.T) {
 
 	ctr(t, "images", "import", "--all-platforms", "--no-unpack", archive)
 	listed := ctr(t, "images", "list")
-	for _, want := range []string{testRef, digest, "linux/amd64", "linux/arm64"} {
+	byDigest := strings.TrimSuffix(testRef, ":v1.2.3") + "@" + digest
+	for _, want := range []string{testRef, byDigest, "linux/amd64", "linux/arm64"} {
 		if !strings.Contains(listed, want) {
 			t.Errorf("no %s among the images after the import:\n%s", want, listed)
 		}
 	}
 
-	// Only this machine's platform, by the command of the README: unpacked, it holds the binary that was packed.
+	// Only this machine's platform, by the command of the README: unpacked, it holds the binary that was packed. By its
+	// digest, as a released plugin asks for it.
 	ctr(t, "images", "import", archive)
 	dir := filepath.Join(t.TempDir(), "root")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctr(t, "images", "mount", testRef, dir)
+	ctr(t, "images", "mount", byDigest, dir)
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmounting %s: %v", dir, err)

@@ -2,8 +2,10 @@
 // as an OCI archive that containerd imports under its full name and both platforms.
 //
 //	pack -ref NAME:TAG -o OUT.tar [-entrypoint /x] [-user UID] [-label k=v]... linux/amd64=FILE [linux/arm64=FILE]...
+//	pack push -ref NAME:TAG FILE.tar
 //
 // The same files give the same bytes, on any machine and at any time. The digest of the image's index goes to stdout.
+// Pushed, the image keeps its digest.
 package main
 
 import (
@@ -26,6 +28,9 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "push" {
+		return runPush(args[1:], stdout, stderr)
+	}
 	flags := flag.NewFlagSet("pack", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	ref := flags.String("ref", "", "full name and tag of the image")

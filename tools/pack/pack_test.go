@@ -83,18 +83,22 @@ func TestIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(manifest.Manifests) != 1 {
-		t.Fatalf("%d entries in index.json, want the one image", len(manifest.Manifests))
+	want := []map[string]string{
+		{"io.containerd.image.name": testRef, "org.opencontainers.image.ref.name": "v1.2.3"},
+		{"io.containerd.image.name": "registry.example/team/hello@" + digest},
 	}
-	entry := manifest.Manifests[0]
-	if got := entry.Digest.String(); got != digest {
-		t.Errorf("digest in index.json is %s, printed was %s", got, digest)
+	if len(manifest.Manifests) != len(want) {
+		t.Fatalf("%d entries in index.json, want the image by tag and by digest", len(manifest.Manifests))
 	}
-	want := map[string]string{"io.containerd.image.name": testRef, "org.opencontainers.image.ref.name": "v1.2.3"}
-	if !maps.Equal(entry.Annotations, want) {
-		t.Errorf("annotations %v, want %v", entry.Annotations, want)
+	for i, entry := range manifest.Manifests {
+		if got := entry.Digest.String(); got != digest {
+			t.Errorf("digest in index.json is %s, printed was %s", got, digest)
+		}
+		if !maps.Equal(entry.Annotations, want[i]) {
+			t.Errorf("annotations %v, want %v", entry.Annotations, want[i])
+		}
 	}
-	index, err := top.ImageIndex(entry.Digest)
+	index, err := top.ImageIndex(manifest.Manifests[0].Digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,10 +126,10 @@ func TestIndex(t *testing.T) {
 
 func TestFullName(t *testing.T) {
 	tests := map[string]string{ // as containerd names them
-		"demo:dev":                    "docker.io/library/demo:dev",
-		"team/demo:dev":               "docker.io/team/demo:dev",
-		"ghcr.io/team/demo:v1":        "ghcr.io/team/demo:v1",
-		"localhost:5000/team/demo:v1": "localhost:5000/team/demo:v1",
+		"demo:dev":                    "docker.io/library/demo",
+		"team/demo:dev":               "docker.io/team/demo",
+		"ghcr.io/team/demo:v1":        "ghcr.io/team/demo",
+		"localhost:5000/team/demo:v1": "localhost:5000/team/demo",
 	}
 	for ref, want := range tests {
 		tag, err := parseRef(ref)
