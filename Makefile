@@ -14,7 +14,7 @@ $(error VERSION must name a version: "$(VERSION)" would not tell which image a p
 endif
 REPOSITORY ?= ghcr.io/cosanet/kubectl-cosanet
 IMAGE := $(REPOSITORY):$(VERSION)
-REVISION := $(shell git describe --always --dirty --exclude '*' --abbrev=40 2>/dev/null)
+REVISION ?= $(shell git describe --always --dirty --exclude '*' --abbrev=40 2>/dev/null)
 
 # The same flags for every build, test and check: reproducible bytes, and one build cache for all of them.
 export CGO_ENABLED := 0
@@ -23,6 +23,7 @@ export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
 
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 ARCHES := amd64 arm64
+PLATFORMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64 windows/amd64 windows/arm64
 PACKAGES = $$(go list ./... | grep -v /test/e2e)
 MODULES := . tools test/cluster
 
@@ -38,7 +39,7 @@ image: bin/tools/pack ## The collector's image, without a container engine: dist
 	bin/tools/pack -ref $(IMAGE) -o dist/collector-image.tar -entrypoint /cosanet-collector \
 		-label org.opencontainers.image.source=https://github.com/cosanet/kubectl-cosanet \
 		-label org.opencontainers.image.licenses=MIT -label org.opencontainers.image.version=$(VERSION) \
-		$(foreach arch,$(ARCHES),linux/$(arch)=dist/$(arch)/cosanet-collector)
+		$(foreach arch,$(ARCHES),linux/$(arch)=dist/$(arch)/cosanet-collector) | tee dist/collector-image.digest
 
 .PHONY: demo-image
 demo-image: bin/tools/pack ## The image of the demo's pods: dist/demo-image.tar
@@ -55,6 +56,24 @@ docs: ## The documents that are generated from the code
 .PHONY: clean
 clean: ## Remove what was built here (not the cluster: make cluster-down)
 	rm -rf bin dist
+
+##@ Release
+
+.PHONY: dist
+dist: image bin/tools/dist bin/tools/sbom ## What a release consists of, the same bytes on any machine: dist/release
+	rm -rf dist/release dist/plugin
+	mkdir -p dist/release
+	image=$(IMAGE)@$$(cat dist/collector-image.digest); for platform in $(PLATFORMS); do \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -ldflags "$(LDFLAGS) -X main.image=$$image" -o dist/plugin/$$platform/ ./cmd/kubectl-cosanet; done
+	cp dist/collector-image.tar dist/release/collector-image_$(VERSION).tar
+	bin/tools/sbom -name $(REPOSITORY) -version $(VERSION) -image $$(cat dist/collector-image.digest) \
+		-o dist/release/collector-image_$(VERSION).cdx.json $(ARCHES:%=dist/%/cosanet-collector)
+	bin/tools/sbom -name kubectl-cosanet -version $(VERSION) -o dist/release/kubectl-cosanet_$(VERSION).cdx.json dist/plugin/*/*/*
+	bin/tools/dist -version $(VERSION) -o dist/release dist/plugin
+
+.PHONY: push
+push: bin/tools/pack ## The image of make dist, to the registry of its name (docker login first)
+	bin/tools/pack push -ref $(IMAGE) dist/release/collector-image_$(VERSION).tar
 
 ##@ Try
 
@@ -86,9 +105,9 @@ test-unit: ## What runs anywhere; a test that needs root or Linux says why it sk
 	go -C tools test ./...
 
 .PHONY: test-root
-test-root: ## The same with real network namespaces and a real containerd, as root: nothing is skipped
+test-root: dist ## The same with real network namespaces, a real containerd and a real release, as root: nothing is skipped
 	CI=true go test $(PACKAGES)
-	CI=true go -C tools test ./...
+	CI=true RELEASE=$(CURDIR)/dist/release VERSION=$(VERSION) REVISION=$(REVISION) REPOSITORY=$(REPOSITORY) go -C tools test -timeout 20m ./...
 	CI=true go -C test/cluster test -timeout 40m .
 
 .PHONY: test-e2e
@@ -141,12 +160,12 @@ deps: deps-cluster deps-test ## Install what is missing (Debian, root); otherwis
 deps-cluster deps-test: deps-%:
 	@tools/deps $*
 
-.PHONY: bin/cluster bin/tools/pack # the go tool knows whether they are current
+.PHONY: bin/cluster bin/tools/pack bin/tools/dist bin/tools/sbom # the go tool knows whether they are current
 bin/cluster:
 	go -C test/cluster build -o $(CURDIR)/bin/cluster .
 
-bin/tools/pack:
-	go -C tools build -o $(CURDIR)/bin/tools/pack ./pack
+bin/tools/pack bin/tools/dist bin/tools/sbom: bin/tools/%:
+	go -C tools build -o $(CURDIR)/$@ ./$*
 
 bin/tools/staticcheck: tools/go.mod
 	go -C tools build -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
@@ -167,3 +186,7 @@ help: ## This list
 .PHONY: print-image
 print-image: # for scripts: the image's full name
 	@echo $(IMAGE)
+
+.PHONY: print-version
+print-version: # for scripts: the version alone
+	@echo $(VERSION)
