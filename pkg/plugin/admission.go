@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"syscall"
@@ -80,10 +81,14 @@ func subject(user string) string {
 	return fmt.Sprintf("--user=%q", user)
 }
 
-// unreachable adds to a refused connection where to look; other errors stay as they are.
+// unreachable adds to a refused connection, or one that is never answered, where to look; other errors stay as they are.
 func unreachable(err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	var request *url.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return advise(err, "no API server answers there: see kubectl config get-contexts and kubectl cluster-info")
+	case errors.As(err, &request) && request.Timeout():
+		return advise(err, "the API server did not answer in time: see --request-timeout and kubectl cluster-info")
 	}
 	return err
 }

@@ -36,6 +36,16 @@ type cluster struct {
 // need returns the running cluster with the suite's pods on it. A laptop without one skips; CI must have one.
 func need(t testing.TB) *cluster {
 	t.Helper()
+	c := reach(t)
+	if err := deployed(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// reach returns the running cluster as it is.
+func reach(t testing.TB) *cluster {
+	t.Helper()
 	c, err := connect()
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -59,10 +69,15 @@ var connect = sync.OnceValues(func() (*cluster, error) {
 	c.kubeconfig = strings.TrimSpace(string(kubeconfig))
 	c.kubectl = filepath.Join(filepath.Dir(c.kubeconfig), "bin", "kubectl")
 	c.env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "PATH="+bin+":"+os.Getenv("PATH"))
-	if err := c.deploy(); err != nil {
-		return nil, err
-	}
 	return c, nil
+})
+
+var deployed = sync.OnceValue(func() error {
+	c, err := connect()
+	if err != nil {
+		return err
+	}
+	return c.deploy()
 })
 
 // deploy puts the suite's pods on the cluster, anew, and waits until they are ready.

@@ -159,6 +159,14 @@ func TestTabKey(t *testing.T) {
 		{"nodes", "kubectl cosanet top --node ", []string{"node-1", "node-2"}},
 		{"columns", "kubectl cosanet top --columns LISTEND", []string{"LISTENDROP"}},
 		{"columns to sort by", "kubectl cosanet top --sort-by LISTENO", []string{"LISTENOVFL"}},
+		{"the last of some columns", "kubectl cosanet top --columns IN,OUT,LISTEND", []string{"IN,OUT,LISTENDROP"}},
+		{"a metric", "kubectl cosanet top --columns TcpExt_ListenD", []string{"TcpExt_ListenDrops"}},
+		{"a metric to sort by", "kubectl cosanet top --sort-by conntrack_cur", []string{"conntrack_curr"}},
+		{"namespaces", "kubectl cosanet top -n kube-n", []string{"kube-node-lease"}},
+		{"contexts", "kubectl cosanet top --context ", []string{"admin", "nobody", "operator", "viewer"}},
+		{"users", "kubectl cosanet top --user vi", []string{"viewer"}},
+		{"one of kubectl's flags", "kubectl cosanet diff --request-t", []string{"--request-timeout"}},
+		{"not the same pod again", "kubectl cosanet top -n e2e quiet-1 quiet-", []string{"quiet-2"}},
 		{"a flag's values", "kubectl cosanet top --source ", []string{"auto", "exporter", "pod"}},
 	}
 	for _, tt := range tests {
