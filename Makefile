@@ -19,6 +19,9 @@ REVISION ?= $(shell git describe --always --dirty --exclude '*' --abbrev=40 2>/d
 # The same flags for every build, test and check: reproducible bytes, and one build cache for all of them.
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath -buildvcs=false
+export GOAMD64 := v1
+export GOARM64 := v8.0
+unexport GOEXPERIMENT GOFIPS140
 export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
 
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)

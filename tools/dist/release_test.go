@@ -204,7 +204,7 @@ func TestReleaseTwice(t *testing.T) {
 	cmd := exec.Command("bash", "-c", "umask 077; exec make --silent dist")
 	cmd.Dir = elsewhere
 	cmd.Env = append(os.Environ(), "VERSION="+r.version, "REVISION="+r.revision, "REPOSITORY="+r.repository,
-		"TZ=Pacific/Kiritimati", "LC_ALL=C", "USER=somebody", "HOSTNAME=elsewhere")
+		"TZ=Pacific/Kiritimati", "LC_ALL=C", "USER=somebody", "HOSTNAME=elsewhere", "GOAMD64=v3", "GOFLAGS=-tags=other")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make dist in %s: %v\n%s", elsewhere, err, out)
 	}
