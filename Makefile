@@ -27,7 +27,7 @@ export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 ARCHES := amd64 arm64
 PLATFORMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64 windows/amd64 windows/arm64
-PACKAGES = $$(go list ./... | grep -v /test/e2e)
+PACKAGES = $$(go list ./... | grep -v -e /test/e2e -e /test/krew)
 MODULES := . tools test/cluster
 
 ##@ Build
@@ -99,7 +99,7 @@ cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
 ##@ Test
 
 .PHONY: test
-test: deps cluster-up test-root test-e2e ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+test: deps cluster-up test-root test-e2e krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
 	@echo 'all levels passed; the cluster is still up: make cluster-down takes it down'
 
 .PHONY: test-unit
@@ -117,6 +117,11 @@ test-root: dist ## The same with real network namespaces, a real containerd and 
 test-e2e: build image demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	CI=true go test -count=1 -timeout 20m ./test/e2e
+
+.PHONY: krew-check
+krew-check: dist cluster-up bin/tools/kubectl-krew bin/tools/validate-krew-manifest ## The release through the real krew: every platform, install, upgrade, use, uninstall (root)
+	bin/cluster import dist/release/collector-image_$(VERSION).tar
+	CI=true go test -count=1 -v ./test/krew
 
 .PHONY: bench
 bench: build image demo-image cluster-up ## Collecting against bare reads, and a first table against a bare pod, as ratios (root)
