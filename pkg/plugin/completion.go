@@ -3,6 +3,7 @@ package plugin
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ func Arguments(argv []string) []string {
 
 func newCompletion(f *factory) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "completion",
+		Use:   "completion COMMAND",
 		Short: "Complete kubectl cosanet with the tab key, or no longer",
 		Long: `Complete kubectl cosanet with the tab key, wherever kubectl itself is completed
 ("kubectl completion --help" says how a shell is told to).
@@ -37,11 +38,15 @@ kubectl, from 1.26 on, asks a program on the PATH that is called
 has to be installed again after each upgrade of the plugin.`,
 		Example: `  kubectl cosanet completion install
   kubectl cosanet completion uninstall`,
+		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return misuse(cmd, fmt.Errorf("unknown command %q: the script for a shell is kubectl's own (kubectl completion SHELL), to which \"%s install\" adds", args[0], cmd.CommandPath()))
+			if slices.Contains([]string{"bash", "fish", "powershell", "zsh"}, args[0]) { // what other programs have here
+				return misuse(cmd, fmt.Errorf("unknown command %q: kubectl's own script (kubectl completion %[1]s) completes the plugin too, after %s install", args[0], cmd.CommandPath()))
+			}
+			return misuse(cmd, unknown("command", args[0], availableCommands(cmd)))
 		},
 	}
 	cmd.AddCommand(newCompletionInstall(f), newCompletionUninstall(f))

@@ -143,6 +143,8 @@ func (sh *shell) completions(t *testing.T, line string) []string {
 func TestTabKey(t *testing.T) {
 	c := need(t)
 	sh := newShell(t, c)
+	contexts := strings.Fields(c.must(t, "config", "get-contexts", "-o", "name"))
+	slices.Sort(contexts)
 	tests := []struct {
 		name, line string
 		want       []string
@@ -168,6 +170,13 @@ func TestTabKey(t *testing.T) {
 		{"one of kubectl's flags", "kubectl cosanet diff --request-t", []string{"--request-timeout"}},
 		{"not the same pod again", "kubectl cosanet top -n e2e quiet-1 quiet-", []string{"quiet-2"}},
 		{"a flag's values", "kubectl cosanet top --source ", []string{"auto", "exporter", "pod"}},
+		{"namespaces", "kubectl cosanet top -n e2", []string{"e2e"}},
+		{"contexts", "kubectl cosanet top --context ", contexts},
+		{"the last of several columns", "kubectl cosanet top --columns IN,OU", []string{"IN,OUT"}},
+		{"metrics", "kubectl cosanet top --columns TcpExt_ListenD", []string{"TcpExt_ListenDrops"}},
+		{"metrics to sort by", "kubectl cosanet top --sort-by TcpExt_ListenD", []string{"TcpExt_ListenDrops"}},
+		{"the other one to compare", "kubectl cosanet diff -n e2e quiet-1 quiet-", []string{"quiet-2"}},
+		{"folders", "kubectl cosanet completion install --dir /usr/loca", []string{"/usr/local"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
