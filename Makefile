@@ -114,7 +114,7 @@ test-root: dist ## The same with real network namespaces, a real containerd and 
 	CI=true go -C test/cluster test -timeout 40m .
 
 .PHONY: test-e2e
-test-e2e: build image demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
+test-e2e: build image bin/tools/registry demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	CI=true go test -count=1 -timeout 20m ./test/e2e
 
@@ -168,11 +168,11 @@ deps: deps-cluster deps-test ## Install what is missing (Debian, root); otherwis
 deps-cluster deps-test: deps-%:
 	@tools/deps $*
 
-.PHONY: bin/cluster bin/tools/pack bin/tools/dist bin/tools/sbom # the go tool knows whether they are current
+.PHONY: bin/cluster bin/tools/pack bin/tools/dist bin/tools/sbom bin/tools/registry # the go tool knows whether they are current
 bin/cluster:
 	go -C test/cluster build -o $(CURDIR)/bin/cluster .
 
-bin/tools/pack bin/tools/dist bin/tools/sbom: bin/tools/%:
+bin/tools/pack bin/tools/dist bin/tools/sbom bin/tools/registry: bin/tools/%:
 	go -C tools build -o $(CURDIR)/$@ ./$*
 
 bin/tools/staticcheck: tools/go.mod

@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// registry is a container registry with a password, on the loopback of a node: the one place from where containerd pulls
+// without TLS and without being told to.
+type registry struct {
+	address string
+	netns   string // of the node
+
+	mu       sync.Mutex
+	requests []string // "200 me GET /v2/...", as tools/registry writes them
+}
+
+// startRegistry runs it until the test ends.
+func (c *cluster) startRegistry(t *testing.T, node string) *registry {
+	t.Helper()
+	r := &registry{netns: filepath.Join(filepath.Dir(c.kubeconfig), "netns", node)}
+	cmd := exec.Command("nsenter", "--net="+r.netns, "../../bin/tools/registry", "-user", "me", "-password", "secret")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() {
+		t.Fatal("the registry does not say where it listens")
+	}
+	r.address = lines.Text()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for lines.Scan() {
+			r.mu.Lock()
+			r.requests = append(r.requests, lines.Text())
+			r.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() {
+		stdin.Close()
+		<-read
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the registry ended with %v", err)
+		}
+	})
+	return r
+}
+
+// seen counts the requests that begin so, of a method and a kind of path.
+func (r *registry) seen(begin, kind string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, line := range r.requests {
+		if strings.HasPrefix(line, begin) && strings.Contains(line, kind) {
+			n++
+		}
+	}
+	return n
+}
+
+// freshArchive packs the collector anew, by a name of the test's own or that of the build: under another path, so that not
+// one of its layers is on a node. Its image is removed from the nodes after the test.
+func (c *cluster) freshArchive(t *testing.T, name string) (dir, digest string) {
+	t.Helper()
+	dir = t.TempDir()
+	binary, err := filepath.Abs(filepath.Join("../../dist", runtime.GOARCH, "cosanet-collector"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := finish(exec.Command("../../bin/tools/pack", "-ref", name, "-o", filepath.Join(dir, "dist", "collector-image.tar"),
+		"-entrypoint", "/collector-"+strings.ToLower(rand.Text()), "linux/"+runtime.GOARCH+"="+binary))
+	if r.code != 0 {
+		t.Fatalf("pack: %s", r.stderr)
+	}
+	digest = strings.TrimSpace(r.stdout)
+	t.Cleanup(func() {
+		for _, node := range []string{"node-1", "node-2"} {
+			c.removeImage(t, node, digest)
+		}
+	})
+	return dir, digest
+}
+
+// removeImage removes an image from a node, under all names that it has there.
+func (c *cluster) removeImage(t *testing.T, node, digest string) {
+	t.Helper()
+	var names []string
+	for line := range strings.Lines(c.onNode(t, node, nil, "ctr", "-n", "k8s.io", "images", "ls")) {
+		if fields := strings.Fields(line); slices.Contains(fields, digest) {
+			names = append(names, fields[0])
+		}
+	}
+	if len(names) > 0 {
+		c.onNode(t, node, nil, append([]string{"ctr", "-n", "k8s.io", "images", "rm"}, names...)...)
+	}
+}
+
+// onNode runs a command on a node.
+func (c *cluster) onNode(t *testing.T, node string, stdin []byte, command ...string) string {
+	t.Helper()
+	cmd := exec.Command(c.program, append([]string{"exec", node, "--"}, command...)...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	r := finish(cmd)
+	if r.code != 0 {
+		t.Fatalf("%v on %s: exit code %d: %s%s", command, node, r.code, r.stdout, r.stderr)
+	}
+	return r.stdout
+}
