@@ -53,10 +53,13 @@ var loaders = []loader{
 	{"minikube", "where minikube runs; not with the runtime docker, which reads no OCI archive", func(a archive) []string {
 		return []string{"minikube image load " + a.file}
 	}},
-	{"crio", "on every node, as root", func(a archive) []string {
-		return []string{fmt.Sprintf("skopeo copy oci-archive:%s:%s containers-storage:%s", a.file, a.tag, a.named())}
+	{"crio", "on every node, as root; the last line where you call the plugin", func(a archive) []string {
+		return []string{
+			fmt.Sprintf("skopeo copy oci-archive:%s:%s containers-storage:%s", a.file, a.tag, a.named()),
+			fmt.Sprintf("export %s=%s", ImageVariable, a.named()), // where you type: without the digest, by which it may not be found there
+		}
 	}},
-	{registryKind, "from a machine that reaches your registry, after skopeo login", func(a archive) []string {
+	{registryKind, "from a machine that reaches your registry, after skopeo login; the last line where you call the plugin", func(a archive) []string {
 		return []string{
 			fmt.Sprintf("skopeo copy --all oci-archive:%s:%s docker://%s", a.file, a.tag, a.target),
 			fmt.Sprintf("export %s=%s", ImageVariable, a.target),

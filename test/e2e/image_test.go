@@ -33,6 +33,7 @@ func TestImageIsLoadedWithoutARegistry(t *testing.T) {
 	const there = "/var/tmp/cosanet-e2e"
 	c.onNode(t, "node-1", text, "sh", "-c", "mkdir -p "+there+"/dist && cat >"+there+"/dist/collector-image.tar")
 	defer c.onNode(t, "node-1", nil, "rm", "-r", there)
+	defer c.removeImage(t, "node-1", "airgap.test/cosanet")
 	c.onNode(t, "node-1", []byte("cd "+there+"\n"+c.cosanet(t, 0, "image", "--load", "containerd").stdout), "sh", "-e")
 
 	for _, policy := range []string{"Never", "IfNotPresent"} {
@@ -57,7 +58,7 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 		t.Skip("no skopeo, by which an archive is pushed to a registry")
 	}
 	tag := c.cosanet(t, 0, "image", "-o", "jsonpath={.tag}").stdout
-	dir, digest := c.freshArchive(t, c.cosanet(t, 0, "image", "-o", "jsonpath={.repository}").stdout+":"+tag)
+	dir, _ := c.freshArchive(t, c.cosanet(t, 0, "image", "-o", "jsonpath={.repository}").stdout+":"+tag)
 	registry := c.startRegistry(t, "node-1")
 	name := registry.address + "/team/cosanet:" + tag
 	c.push(t, registry, dir, name)
@@ -83,6 +84,7 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 		t.Errorf("without the password nothing but refusals is expected: %q", registry.requests)
 	}
 
+	defer c.removeImage(t, "node-1", registry.address)
 	if r := top(0, "--image-pull-secret", "pull"); !strings.Contains(r.stdout, "node/node-1") {
 		t.Errorf("no row of node-1:\n%s%s", r.stdout, r.stderr)
 	}
@@ -102,7 +104,6 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 		t.Error("the exporter's image was not asked for")
 	}
 	c.cosanet(t, 0, append(exporter, "--remove", "--timeout", "60s")...)
-	c.removeImage(t, "node-1", digest)
 	c.wantNothingLeft(t)
 }
 

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,8 +79,7 @@ func (r *registry) seen(begin, kind string) int {
 	return n
 }
 
-// freshArchive packs the collector anew, by a name of the test's own or that of the build: under another path, so that not
-// one of its layers is on a node. Its image is removed from the nodes after the test.
+// freshArchive packs the collector anew: under another path in the image, so that not one of its layers is on a node.
 func (c *cluster) freshArchive(t *testing.T, name string) (dir, digest string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -94,27 +92,26 @@ func (c *cluster) freshArchive(t *testing.T, name string) (dir, digest string) {
 	if r.code != 0 {
 		t.Fatalf("pack: %s", r.stderr)
 	}
-	digest = strings.TrimSpace(r.stdout)
-	t.Cleanup(func() {
-		for _, node := range []string{"node-1", "node-2"} {
-			c.removeImage(t, node, digest)
-		}
-	})
-	return dir, digest
+	return dir, strings.TrimSpace(r.stdout)
 }
 
-// removeImage removes an image from a node, under all names that it has there.
-func (c *cluster) removeImage(t *testing.T, node, digest string) {
+// removeImage removes the image of a repository from a node, under all names that it has there. To be deferred.
+func (c *cluster) removeImage(t *testing.T, node, repository string) {
 	t.Helper()
-	var names []string
+	names := map[string][]string{} // by digest
+	digest := ""
 	for line := range strings.Lines(c.onNode(t, node, nil, "ctr", "-n", "k8s.io", "images", "ls")) {
-		if fields := strings.Fields(line); slices.Contains(fields, digest) {
-			names = append(names, fields[0])
+		fields := strings.Fields(line) // REF TYPE DIGEST ...
+		names[fields[2]] = append(names[fields[2]], fields[0])
+		if strings.HasPrefix(fields[0], repository) {
+			digest = fields[2]
 		}
 	}
-	if len(names) > 0 {
-		c.onNode(t, node, nil, append([]string{"ctr", "-n", "k8s.io", "images", "rm"}, names...)...)
+	if digest == "" {
+		t.Errorf("%s is not on %s", repository, node)
+		return
 	}
+	c.onNode(t, node, nil, append([]string{"ctr", "-n", "k8s.io", "images", "rm"}, names[digest]...)...)
 }
 
 // onNode runs a command on a node.
