@@ -148,7 +148,7 @@ func TestCommandsExist(t *testing.T) {
 	}
 	target := regexp.MustCompile(`\bmake ([a-z][a-z0-9-]+)`)
 	verb := regexp.MustCompile(`\bkubectl cosanet ([a-z][a-z-]+)`)
-	documents := []string{"README.md", "CONTRIBUTING.md", "docs/design.md", "docs/security.md", "docs/findings.md", "docs/operations.md", "docs/reference.md", "docs/release.md", "test/demo/run.sh"}
+	documents := []string{"README.md", "CONTRIBUTING.md", "docs/design.md", "docs/security.md", "docs/findings.md", "docs/operations.md", "docs/airgap.md", "docs/troubleshooting.md", "docs/reference.md", "docs/release.md", "test/demo/run.sh"}
 	seen := 0
 	for _, document := range documents {
 		text, err := os.ReadFile(document)
@@ -177,7 +177,7 @@ func TestCommandsExist(t *testing.T) {
 
 // TestDocuments wants what the README and a packager expect to find.
 func TestDocuments(t *testing.T) {
-	for _, file := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/design.md", "docs/security.md", "docs/metrics.md", "docs/findings.md", "docs/operations.md", "docs/reference.md", "docs/release.md"} {
+	for _, file := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/design.md", "docs/security.md", "docs/metrics.md", "docs/findings.md", "docs/operations.md", "docs/airgap.md", "docs/troubleshooting.md", "docs/reference.md", "docs/release.md"} {
 		if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 			t.Errorf("no %s", file)
 		}
