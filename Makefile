@@ -56,6 +56,11 @@ docs: ## The documents that are generated from the code
 	go test ./pkg/plugin -run TestManual -update
 	go test ./deploy -run TestRulesAreThoseOfTheOperator -update
 
+.PHONY: readme
+readme: build image demo-image cluster-up ## The outputs in the README, from the demo's pods on the embedded cluster (root)
+	bin/cluster import dist/collector-image.tar dist/demo-image.tar
+	go test -count=1 ./test/e2e -run TestReadme -update
+
 .PHONY: clean
 clean: ## Remove what was built here (not the cluster: make cluster-down)
 	rm -rf bin dist

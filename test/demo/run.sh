@@ -24,13 +24,7 @@ say "The images, from archives: no registry is involved"
 bin/cluster import dist/collector-image.tar dist/demo-image.tar
 
 say "The demo's pods: an HTTP pair across the nodes, a server that hangs, a UDP reader that is too slow"
-kubectl delete namespace demo --ignore-not-found --wait >/dev/null
-kubectl apply -f test/demo/servers.yaml >/dev/null
-kubectl -n demo wait pod/web pod/udp-slow --for=condition=Ready --timeout=120s >/dev/null
-address() { kubectl -n demo get pod "$1" -o jsonpath='{.status.podIP}'; }
-kubectl -n demo create configmap peers --from-literal=web="$(address web)" --from-literal=udp-slow="$(address udp-slow)" >/dev/null
-kubectl apply -f test/demo/clients.yaml >/dev/null
-kubectl -n demo wait pod --all --for=condition=Ready --timeout=120s >/dev/null
+test/demo/deploy.sh
 show kubectl -n demo get pods -o wide
 
 say "What the kernel counts in every pod, by rates over one second"
