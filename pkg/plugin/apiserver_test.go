@@ -41,6 +41,7 @@ type apiServer struct {
 	life     []corev1.PodStatus // what becomes of a collector pod, step by step
 
 	// Where a test interferes; nil: nowhere.
+	throttle  func(w http.ResponseWriter, r *http.Request) bool // before anything else: true when it has answered
 	admit     func(pod *corev1.Pod) *metav1.Status              // before a pod is stored: may change or refuse it
 	created   func(w http.ResponseWriter, pod *corev1.Pod) bool // after it was stored: true when it has answered
 	log       func(w http.ResponseWriter, pod *corev1.Pod, reading int)
@@ -59,7 +60,7 @@ var running = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []co
 func exited(code int32, message string) corev1.PodStatus {
 	return corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: []corev1.ContainerStatus{{
 		Name:  collectorName,
-		State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message, ContainerID: "containerd://1"}},
+		State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Message: message, FinishedAt: metav1.Now(), ContainerID: "containerd://1"}},
 	}}}
 }
 
@@ -83,7 +84,11 @@ func newAPIServer(t *testing.T, nodes ...string) *apiServer {
 	mux.HandleFunc("GET /api/v1/namespaces/{ns}/events", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, &corev1.EventList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "EventList"}, Items: s.events})
 	})
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.throttle == nil || !s.throttle(w, r) {
+			mux.ServeHTTP(w, r)
+		}
+	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
 	s.url = server.URL

@@ -33,7 +33,7 @@ func newCollection(f *factory) *Collection {
 		Profile:     Privileged,
 		Pull:        newPull(f.build),
 		Timeout:     time.Minute,
-		Concurrency: 16,
+		Concurrency: 32,
 		version:     f.build.Version,
 		patience:    exporterPatience,
 		ledger:      f.ledger,
@@ -49,7 +49,7 @@ func (c *Collection) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.CRISocket, "cri-socket", "", "`PATH` on the nodes of their container runtime's socket, where it is not one of the usual")
 	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods and of the exporter, by `NAME`. Default: cosanet where there is one, else default")
 	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "`HOW-LONG` a node may take to answer, beside the time between its samples")
-	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "`HOW-MANY` nodes are asked at the same time")
+	flags.IntVar(&c.Concurrency, "max-concurrent-nodes", c.Concurrency, "`HOW-MANY` nodes are asked at the same time. The rate of requests to the API server follows it")
 }
 
 // Validate checks the flags against each other and for what no cluster would take. Its error is a usage error.

@@ -25,12 +25,17 @@ type factory struct {
 }
 
 // client connects as kubectl would, with every connection flag (--context, --as, ...) applied to every request.
-func (f *factory) client() (kubernetes.Interface, error) {
+func (f *factory) client() (kubernetes.Interface, error) { return f.clientFor(1) }
+
+// clientFor is a client for a run that asks so many nodes at the same time.
+func (f *factory) clientFor(nodes int) (kubernetes.Interface, error) {
 	config, err := f.flags.ToRESTConfig()
 	if err != nil {
 		return nil, err // says itself which kubeconfig it could not read
 	}
-	client, err := kubernetes.NewForConfig(tuned(config, f.build))
+	config = tuned(config, f.build)
+	config.QPS, config.Burst = paced(nodes)
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", config.Host, err)
 	}
@@ -43,12 +48,25 @@ func (f *factory) namespace() (string, error) {
 	return namespace, err
 }
 
-// tuned suits a config to a run that asks many nodes at once: with client-go's default of 5 requests a second, 16 nodes
-// would wait 6 s for each other. The figures are kubectl's own (genericclioptions.ConfigFlags of k8s.io/kubectl/pkg/cmd).
+// tuned is a config for what the commands ask beside counting. The figures are kubectl's own
+// (genericclioptions.ConfigFlags of k8s.io/kubectl/pkg/cmd).
 func tuned(config *rest.Config, build Build) *rest.Config {
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = 50, 300
+	config.QPS, config.Burst = leastQPS, leastBurst
 	config.UserAgent = "kubectl-cosanet/" + build.Version
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	return config
+}
+
+const (
+	leastQPS   = 50
+	leastBurst = 300
+)
+
+// paced is how fast a run may ask that visits so many nodes at the same time. A visit makes up to 8 requests within a
+// second or two: at kubectl's rate 32 visits would wait for each other and not for their nodes. Beyond it the API server
+// says 429 when it has enough (API priority and fairness), and client-go waits as long as its Retry-After says.
+func paced(nodes int) (qps float32, burst int) {
+	const requests = 8 // of one node
+	return float32(max(leastQPS, requests*nodes)), max(leastBurst, 2*requests*nodes)
 }

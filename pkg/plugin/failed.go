@@ -75,45 +75,79 @@ func (f *Fleet) undiscovered() []string {
 	return lines
 }
 
+// fewNames are as many as are listed one by one.
+const fewNames = 4
+
 // enumerate lists names, and counts those beyond the first few.
 func enumerate(names []string) string {
-	const most = 4
-	if len(names) <= most {
+	if len(names) <= fewNames {
 		return strings.Join(names, ", ")
 	}
-	return strings.Join(names[:most], ", ") + " and " + number(float64(len(names)-most)) + " more"
+	return strings.Join(names[:fewNames], ", ") + " and " + number(float64(len(names)-fewNames)) + " more"
 }
 
-// podName is the random part of a collector pod's name. Nodes that failed for one reason differ in it.
-var podName = regexp.MustCompile(`\bcosanet-[a-z0-9]{8}\b`)
+// varying is what differs between nodes that failed for one reason: the random part of a collector pod's name, UIDs and
+// addresses.
+var varying = regexp.MustCompile(`\bcosanet-[a-z0-9]{8}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b`)
 
-// failure is the error of a view of which some nodes could not be asked: nil when all could. Nodes that failed for the
-// same reason are named together, with the words of the first.
-func (f *Fleet) failure() error {
-	nodes := map[string][]string{}
-	var reasons, keys []string
-	failed := 0
+// trouble is one reason for which nodes failed, in the words of the first of them.
+type trouble struct {
+	reason string
+	nodes  []string
+}
+
+// troubles are the reasons for which nodes failed, those of most nodes first.
+func (f *Fleet) troubles() []*trouble {
+	var found []*trouble
+	of := map[string]*trouble{}
 	for _, o := range f.Observations {
 		if o.Err == nil {
 			continue
 		}
-		failed++
 		reason := strings.TrimPrefix(o.Err.Error(), "node "+o.Node+": ")
-		key := podName.ReplaceAllString(reason, "")
-		if nodes[key] == nil {
-			reasons, keys = append(reasons, reason), append(keys, key)
+		itself := regexp.MustCompile(`(\bnodes? "?|=)` + regexp.QuoteMeta(o.Node) + `\b`) // as the next command names it
+		key := varying.ReplaceAllString(itself.ReplaceAllString(reason, ""), "")
+		if of[key] == nil {
+			of[key] = &trouble{reason: reason}
+			found = append(found, of[key])
 		}
-		nodes[key] = append(nodes[key], o.Node)
+		of[key].nodes = append(of[key].nodes, o.Node)
+	}
+	slices.SortStableFunc(found, func(a, b *trouble) int { return cmp.Compare(len(b.nodes), len(a.nodes)) })
+	return found
+}
+
+// String is a few nodes by name, of many their number and some names, and the reason with the next command.
+func (t *trouble) String() string {
+	who := "node " + enumerate(t.nodes)
+	if len(t.nodes) > fewNames {
+		who = fmt.Sprintf("%d nodes (%s)", len(t.nodes), strings.Join(t.nodes[:fewNames], ", ")+", ...")
+	}
+	return who + ": " + t.reason
+}
+
+// failure is the error of a view of which some nodes could not be asked: nil when all could. Of reasons that are different
+// for each of many nodes the first ones are told.
+func (f *Fleet) failure() error {
+	const most = 20
+	troubles := f.troubles()
+	failed := 0
+	for _, t := range troubles {
+		failed += len(t.nodes)
 	}
 	switch failed {
 	case 0:
 		return nil
 	case 1:
-		return fmt.Errorf("node %s: %s", nodes[keys[0]][0], reasons[0])
+		return errors.New(troubles[0].String())
 	}
 	lines := []string{fmt.Sprintf("%d of %d nodes failed:", failed, len(f.Observations))}
-	for i, reason := range reasons {
-		lines = append(lines, fmt.Sprintf("  node %s: %s", enumerate(nodes[keys[i]]), strings.ReplaceAll(reason, "\n", "\n  ")))
+	for _, t := range troubles[:min(len(troubles), most)] {
+		lines = append(lines, "  "+strings.ReplaceAll(t.String(), "\n", "\n  "))
+		failed -= len(t.nodes)
+	}
+	if failed > 0 {
+		lines = append(lines, fmt.Sprintf("  %s for other reasons; --node NODE tells that of one", plural(failed, "more node")))
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }

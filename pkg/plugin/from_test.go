@@ -70,6 +70,19 @@ func TestFailure(t *testing.T) {
 		return Observation{Node: node, Err: errors.New("node " + node + ": collector pod default/" + pod + ": no image\n  kubectl describe pod " + pod)}
 	}
 	fine := Observation{Node: "fine", Snapshots: []*metrics.Snapshot{{}}}
+	nodes := func(n int, reason func(node string) string) (failed []Observation) {
+		for i := range n {
+			node := fmt.Sprintf("node-%d", i+1)
+			failed = append(failed, Observation{Node: node, Err: errors.New(reason(node))})
+		}
+		return failed
+	}
+	own := func(n int) (lines string) {
+		for i := range n {
+			lines += fmt.Sprintf("  node node-%d: %s%dy\n", i+1, strings.Repeat("x", len(fmt.Sprintf("node-%d", i+1))), i+1)
+		}
+		return lines
+	}
 	tests := map[string]struct {
 		observations []Observation
 		want         string
@@ -80,6 +93,11 @@ func TestFailure(t *testing.T) {
 			"2 of 3 nodes failed:\n  node a, b: collector pod default/cosanet-aaaaaaaa: no image\n    kubectl describe pod cosanet-aaaaaaaa"},
 		"for two": {[]Observation{refused("a", "cosanet-aaaaaaaa"), {Node: "w", Err: errors.New("it runs windows")}},
 			"2 of 2 nodes failed:\n  node a: collector pod default/cosanet-aaaaaaaa: no image\n    kubectl describe pod cosanet-aaaaaaaa\n  node w: it runs windows"},
+		"many nodes for one reason, and one for another": {append(nodes(37, func(node string) string {
+			return "dial tcp 10.0.0." + node[5:] + ":10250: no route to host\n  kubectl describe node " + node
+		}), Observation{Node: "w", Err: errors.New("it runs windows")}, fine),
+			"38 of 39 nodes failed:\n  37 nodes (node-1, node-2, node-3, node-4, ...): dial tcp 10.0.0.1:10250: no route to host\n    kubectl describe node node-1\n  node w: it runs windows"},
+		"each for a reason of its own": {nodes(22, func(node string) string { return strings.Repeat("x", len(node)) + node[5:] + "y" }), "22 of 22 nodes failed:\n" + own(20) + "  2 more nodes for other reasons; --node NODE tells that of one"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -36,11 +36,12 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	group.SetLimit(q.Concurrency)
 	for i, node := range nodes {
 		group.Go(func() error {
-			defer q.progress.finish(node)
-			fleet.Observations[i] = q.observe(ctx, visits, node)
-			if err := fleet.Observations[i].Err; errors.As(err, new(*refusedError)) {
-				refuse(err)
+			o := q.observe(ctx, visits, node)
+			if errors.As(o.Err, new(*refusedError)) {
+				refuse(o.Err)
 			}
+			fleet.Observations[i] = o
+			q.progress.finish(node, o.Err)
 			return nil
 		})
 	}

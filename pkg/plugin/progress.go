@@ -3,9 +3,11 @@ package plugin
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -20,6 +22,9 @@ type progress struct {
 	nodes map[string]string // what each node under way is doing
 	total int
 	done  int
+	bad   int // of those done, without an answer
+	now   func() time.Time
+	began time.Time
 }
 
 // newProgress returns nil when out is not a terminal that can rewrite a line.
@@ -32,7 +37,7 @@ func newProgress(out io.Writer) *progress {
 	if err != nil || width < 20 {
 		width = 80
 	}
-	return &progress{out: out, width: width}
+	return &progress{out: out, width: width, now: time.Now}
 }
 
 // begin starts a line about so many nodes.
@@ -42,7 +47,7 @@ func (p *progress) begin(total int) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.total, p.done, p.nodes = total, 0, map[string]string{}
+	p.total, p.done, p.bad, p.nodes, p.began = total, 0, 0, map[string]string{}, p.now()
 }
 
 // say shows what a node is doing.
@@ -56,8 +61,8 @@ func (p *progress) say(node, doing string) {
 	p.draw()
 }
 
-// finish counts a node as done.
-func (p *progress) finish(node string) {
+// finish counts a node as done, err being why it did not answer.
+func (p *progress) finish(node string, err error) {
 	if p == nil {
 		return
 	}
@@ -65,6 +70,9 @@ func (p *progress) finish(node string) {
 	defer p.mu.Unlock()
 	delete(p.nodes, node)
 	p.done++
+	if err != nil {
+		p.bad++
+	}
 	p.draw()
 }
 
@@ -102,16 +110,31 @@ func (p *progress) write(line string) {
 
 // line names the first node that is still under way, so that the line is steady.
 func (p *progress) line() string {
-	text := fmt.Sprintf("%d of %d nodes answered", p.done, p.total)
-	names := make([]string, 0, len(p.nodes))
-	for name := range p.nodes {
-		names = append(names, name)
+	text := fmt.Sprintf("%d/%d nodes", p.done, p.total)
+	if p.bad > 0 {
+		text += fmt.Sprintf(", %d failed", p.bad)
 	}
-	if len(names) > 0 {
-		first := slices.Min(names)
+	if left := p.left(); left > 0 {
+		text += fmt.Sprintf(", about %s left", left)
+	}
+	if len(p.nodes) > 0 {
+		first := slices.Min(slices.Collect(maps.Keys(p.nodes)))
 		text += "; " + first + ": " + p.nodes[first]
 	}
 	return p.fit(text)
+}
+
+// left is how long the other nodes take at the pace of those that are done, 0 where that cannot be said: before the first
+// ones asked are through, the pace is that of the fastest.
+func (p *progress) left() time.Duration {
+	if p.done == 0 || p.done < len(p.nodes) || p.done >= p.total {
+		return 0
+	}
+	left := p.now().Sub(p.began) / time.Duration(p.done) * time.Duration(p.total-p.done)
+	if left > 20*time.Second {
+		return left.Round(10 * time.Second)
+	}
+	return left.Round(time.Second)
 }
 
 // fit makes a text safe and short enough for the line.

@@ -294,13 +294,24 @@ func (f *Fleet) name() {
 	}
 }
 
-// notes words the rows' reasons for having no numbers, one line a row.
+// notes words the rows' reasons for having no numbers, one line a reason.
 func notes(rows []*row) []string {
-	var lines []string
+	type reason struct{ word, why string }
+	var reasons []reason
+	titles := map[reason][]string{}
 	for _, r := range rows {
-		if r.why != "" {
-			lines = append(lines, r.word+": "+r.title()+": "+r.why)
+		if r.why == "" {
+			continue
 		}
+		key := reason{r.word, r.why}
+		if titles[key] == nil {
+			reasons = append(reasons, key)
+		}
+		titles[key] = append(titles[key], r.title())
+	}
+	var lines []string
+	for _, r := range reasons {
+		lines = append(lines, r.word+": "+enumerate(titles[r])+": "+r.why)
 	}
 	return lines
 }

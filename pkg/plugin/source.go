@@ -65,7 +65,7 @@ func (s *source) fleet(ctx context.Context, f *factory, sel Selection, ask Ask) 
 		fleet.keepSet(ask)
 		return fleet, fleet.hasPods(&sel, s.from)
 	}
-	client, err := f.client()
+	client, err := f.clientFor(s.collection.Concurrency)
 	if err != nil {
 		return nil, err
 	}
