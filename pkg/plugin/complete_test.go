@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,4 +36,25 @@ func TestCompletions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever is typed, each completion goes on from it, and completes to a list of columns that is taken.
+func FuzzCompleteColumns(f *testing.F) {
+	for _, list := range []string{"", "IN,", "in,retr", "IN,OUT,TcpExt_Listen", "proc_net_tcp{LISTEN,ipv4},R", "proc_net_tcp{", ",,", "IN,,OU"} {
+		f.Add(list)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		completions, _ := completeColumns(nil, nil, list)
+		for _, completion := range completions {
+			whole, _, _ := strings.Cut(completion, "\t")
+			rest, ok := strings.CutPrefix(whole, list)
+			if !ok {
+				t.Errorf("%q does not begin with %q", whole, list)
+			}
+			elements := splitOutside(list + rest)
+			if _, err := parseColumn(elements[len(elements)-1]); err != nil {
+				t.Errorf("%q of %q: %v", whole, list, err)
+			}
+		}
+	})
 }
