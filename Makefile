@@ -90,8 +90,9 @@ demo: deps-cluster build image demo-image cluster-up ## Everything once, on a re
 	test/demo/run.sh
 
 .PHONY: cluster-up
-cluster-up: deps-cluster bin/cluster ## Bring up the embedded Kubernetes (root; the first time builds it: some 10 minutes)
+cluster-up: deps-cluster bin/cluster $(if $(HOLLOW),bin/hollow) ## Bring up the embedded Kubernetes (root; the first time builds it: some 10 minutes); HOLLOW=1000 adds nodes without a machine
 	bin/cluster up
+	$(if $(HOLLOW),bin/cluster hollow $(HOLLOW) $(HOLLOW_FLAGS))
 
 .PHONY: cluster-down
 cluster-down: bin/cluster ## Take it down without a trace
@@ -119,7 +120,7 @@ test-root: dist ## The same with real network namespaces, a real containerd and 
 	CI=true go -C test/cluster test -timeout 40m .
 
 .PHONY: test-e2e
-test-e2e: build image bin/tools/registry demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
+test-e2e: build image bin/tools/registry bin/hollow demo-image cluster-up ## Real kubectl, real nodes, real pods, on the embedded cluster (root)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	CI=true go test -count=1 -timeout 20m ./test/e2e
 
@@ -179,6 +180,10 @@ bin/cluster:
 
 bin/tools/pack bin/tools/dist bin/tools/sbom bin/tools/registry: bin/tools/%:
 	go -C tools build -o $(CURDIR)/$@ ./$*
+
+.PHONY: bin/hollow
+bin/hollow:
+	go build -ldflags '-s -w' -o $@ ./test/hollow
 
 bin/tools/staticcheck: tools/go.mod
 	go -C tools build -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck

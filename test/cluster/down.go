@@ -48,6 +48,9 @@ func down(_ context.Context, o options, p *progress) error {
 func (s *State) remove(keepLogs bool) error {
 	var errs []error
 	if s.Boot == bootID() {
+		if s.Hollow != nil {
+			errs = append(errs, s.Hollow.kill())
+		}
 		for i := len(s.Processes) - 1; i >= 0; i-- {
 			errs = append(errs, s.Processes[i].kill())
 		}
@@ -107,7 +110,7 @@ func (s *State) removeFolder(keepLogs bool) error {
 		}
 		return nil
 	}
-	s.Processes, s.Mounts, s.Cgroup, s.Link = nil, nil, "", ""
+	s.Processes, s.Hollow, s.Mounts, s.Cgroup, s.Link = nil, nil, nil, "", ""
 	if err := s.save(); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ const usageText = `usage: cluster VERB [FLAG...] [ARG...]
   down                                  end everything that up started, and remove its folder
   status                                what runs, and whether the nodes are Ready
   import FILE.tar...                    import image archives (docker or OCI) into every node
+  hollow N [FLAG...]                    make it N hollow nodes, none for 0; see bin/hollow --help for the flags
   exec NODE -- CMD [ARG...]             run a command in a node's pid, mount, network and host name namespaces
   env                                   print the exports that put kubectl and its kubeconfig into a shell
   kubeconfig                            print the kubeconfig's path
@@ -105,6 +106,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	switch verb {
 	case "import":
 		return importImages(ctx, s, opts.args, progress)
+	case "hollow":
+		return hollow(ctx, s, opts.args, progress)
 	case "exec":
 		return execInNode(s, opts.args[0], opts.args[1:])
 	case "env":
@@ -160,6 +163,10 @@ func (o *options) check(verb string) error {
 	case "import":
 		if len(o.args) == 0 {
 			return usageError("import: name an image archive")
+		}
+	case "hollow":
+		if len(o.args) == 0 {
+			return usageError("hollow: say how many nodes")
 		}
 	case "exec":
 		// The flag package stops at the node's name and leaves the -- behind it.

@@ -66,6 +66,7 @@ func TestUsageErrors(t *testing.T) {
 		"up --name node_1":     `--name "node_1"`,
 		"down --nodes 2":       "not defined: -nodes",
 		"import":               "name an image archive",
+		"hollow":               "say how many nodes",
 		"exec node-1":          "want NODE -- CMD",
 		"exec node-1 --":       "want NODE -- CMD",
 		"kubeconfig --force":   "not defined: -force",

@@ -50,6 +50,31 @@ func (s *State) writePKI() error {
 	return s.writeCertificate("apiserver.crt", server, ca, &serverKey.PublicKey, caKey)
 }
 
+// authority reads the certificate authority and its key back.
+func (s *State) authority() (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	var ders [2][]byte
+	for i, file := range []string{"ca.crt", "ca.key"} {
+		text, err := os.ReadFile(s.pki(file))
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading the certificate authority: %w", err)
+		}
+		block, _ := pem.Decode(text)
+		if block == nil {
+			return nil, nil, fmt.Errorf("reading the certificate authority: %s holds no PEM", file)
+		}
+		ders[i] = block.Bytes
+	}
+	cert, err := x509.ParseCertificate(ders[0])
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the certificate authority: %w", err)
+	}
+	key, err := x509.ParseECPrivateKey(ders[1])
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the certificate authority: %w", err)
+	}
+	return cert, key, nil
+}
+
 func (s *State) writeKey(file string) (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

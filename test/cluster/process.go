@@ -47,6 +47,13 @@ func (p Process) alive() bool {
 	return running && ticks == p.Start
 }
 
+func (p Process) state() string {
+	if p.alive() {
+		return "running"
+	}
+	return "ended"
+}
+
 // kill ends the process and waits until it is gone. It does nothing to a process that merely has its pid.
 func (p Process) kill() error {
 	fd, err := unix.PidfdOpen(p.PID, 0)
@@ -102,6 +109,11 @@ type daemon struct {
 // start runs this program again as verb, in the network namespace netns and in new namespaces of its own (cloneflags),
 // writes it down, and lets it go. It outlives up: its own session, its own log, nothing inherited.
 func (s *State) start(name, verb, netns string, cloneflags uintptr, o order) (*daemon, error) {
+	return s.launch(name, verb, netns, cloneflags, o, func(p Process) { s.Processes = append(s.Processes, p) })
+}
+
+// launch is start for a process that record writes down in its own place.
+func (s *State) launch(name, verb, netns string, cloneflags uintptr, o order, record func(Process)) (*daemon, error) {
 	log, err := os.OpenFile(s.logPath(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the log of %s: %w", name, err)
@@ -131,7 +143,7 @@ func (s *State) start(name, verb, netns string, cloneflags uintptr, o order) (*d
 		close(d.exited)
 	}()
 	d.Start, _ = startTime(d.PID)
-	s.Processes = append(s.Processes, d.Process)
+	record(d.Process)
 	if err := s.save(); err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type State struct {
 	Tokens    map[string]string `json:"tokens"`
 	Up        bool              `json:"up"` // up has finished
 	Processes []Process         `json:"processes"`
+	Hollow    *Hollow           `json:"hollow,omitempty"`
 	Mounts    []string          `json:"mounts"`
 	Cgroup    string            `json:"cgroup"` // this folder, in every hierarchy
 	Link      string            `json:"link"`   // the interface in the machine's own network namespace

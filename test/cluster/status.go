@@ -73,11 +73,10 @@ func status(ctx context.Context, o options, w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "PROCESS\tPID\tSTATE\tLOG")
 	for _, p := range s.Processes {
-		state := "running"
-		if !p.alive() {
-			state = "ended"
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", p.Name, p.PID, state, s.logPath(p.Name))
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", p.Name, p.PID, p.state(), s.logPath(p.Name))
+	}
+	if s.Hollow != nil {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", s.Hollow.Name, s.Hollow.PID, s.Hollow.state(), s.logPath(s.Hollow.Name))
 	}
 	fmt.Fprintln(t, "\nNODE\tVERSION\tSTATE")
 	if a, err := s.api(); err == nil {
@@ -92,6 +91,9 @@ func status(ctx context.Context, o options, w io.Writer) error {
 		if err != nil {
 			fmt.Fprintf(t, "-\t-\tunknown: %v\n", err)
 		}
+		if all, ready, err := a.hollowNodes(ctx); err != nil || all > 0 {
+			fmt.Fprintf(t, "hollow-*\t\t%s\n", hollowState(all, ready, err))
+		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -100,6 +102,13 @@ func status(ctx context.Context, o options, w io.Writer) error {
 		return fmt.Errorf("the cluster is not whole: %w: run `cluster up` to make it anew", wrong)
 	}
 	return nil
+}
+
+func hollowState(all, ready int, err error) string {
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	return fmt.Sprintf("%d hollow nodes, %d of them Ready", all, ready)
 }
 
 // execInNode becomes a command in a node.
