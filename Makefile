@@ -163,7 +163,7 @@ check-static: bin/tools/staticcheck ## staticcheck
 
 .PHONY: check-race
 check-race: ## The tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./pkg/... ./node-image ./test/demo
+	CGO_ENABLED=1 go test -race ./pkg/... ./node-image ./test/demo ./test/hollow
 
 ##@ Needed for the above
 

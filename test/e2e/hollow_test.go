@@ -20,7 +20,7 @@ const hollowNodes = "cosanet.io/hollow=true"
 // TestHollow makes fifty nodes without a machine, looks at them as at any other, and takes them away again. Others rest on
 // what it shows: that a hollow node answers as a real one does, and fails as it was told to.
 func TestHollow(t *testing.T) {
-	c := need(t)
+	c := reach(t)
 	if n := len(c.hollow(t)); n > 0 {
 		t.Fatalf("there are %d hollow nodes: bin/cluster hollow 0 takes them away", n)
 	}
@@ -202,22 +202,22 @@ func readSnapshots(t *testing.T, file string) (snapshots []*metrics.Snapshot) {
 
 // A pod that is deleted goes when its program has ended, by the kubelet's hand: it knows no signal, so its grace is waited for.
 func (c *cluster) testHollowDeletion(t *testing.T, node string) {
-	const manifest = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"guest","namespace":"e2e"},"spec":{"nodeName":"%s","terminationGracePeriodSeconds":2,` +
+	const manifest = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"guest","namespace":"hollow-1"},"spec":{"nodeName":"%s","terminationGracePeriodSeconds":2,` +
 		`"tolerations":[{"operator":"Exists"}],"containers":[{"name":"c","image":"guest.test/c:1"}]}}`
 	create := c.command("create", "-f", "-")
 	create.Stdin = strings.NewReader(fmt.Sprintf(manifest, node))
 	if r := finish(create); r.code != 0 {
 		t.Fatal(r.stderr)
 	}
-	c.must(t, "-n", namespace, "wait", "pod/guest", "--for=condition=Ready", "--timeout=30s")
+	c.must(t, "-n", "hollow-1", "wait", "pod/guest", "--for=condition=Ready", "--timeout=30s")
 	if out := c.cosanet(t, 0, "top", "--node", node, "-A", "--interval", "0").stdout; !strings.Contains(out, "guest") {
 		t.Errorf("a pod that came is not among the node's:\n%s", out)
 	}
-	c.must(t, "-n", namespace, "delete", "pod", "guest", "--wait=false")
-	if pod := c.pod(t, "guest"); pod.DeletionTimestamp == nil {
+	c.must(t, "-n", "hollow-1", "delete", "pod", "guest", "--wait=false")
+	if since := c.must(t, "-n", "hollow-1", "get", "pod", "guest", "-o", "jsonpath={.metadata.deletionTimestamp}"); since == "" {
 		t.Error("it is not on its way out")
 	}
-	c.must(t, "-n", namespace, "wait", "pod/guest", "--for=delete", "--timeout=30s")
+	c.must(t, "-n", "hollow-1", "wait", "pod/guest", "--for=delete", "--timeout=30s")
 }
 
 // Every trouble that was asked for shows, on one node each, as itself.
