@@ -147,7 +147,7 @@ func (s *apiServer) getNode(w http.ResponseWriter, r *http.Request) {
 func nodeNamed(name string) *corev1.Node {
 	return &corev1.Node{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
-		ObjectMeta: metav1.ObjectMeta{Name: name},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelHostname: name}},
 		Status: corev1.NodeStatus{
 			NodeInfo:   corev1.NodeSystemInfo{OperatingSystem: "linux", KubeletVersion: "v1.37.2"},
 			Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
@@ -157,8 +157,11 @@ func nodeNamed(name string) *corev1.Node {
 
 func (s *apiServer) listNodes(w http.ResponseWriter, r *http.Request) {
 	list := &corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}}
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
 	for _, name := range s.nodes {
-		list.Items = append(list.Items, *nodeNamed(name))
+		if node := nodeNamed(name); err == nil && selector.Matches(labels.Set(node.Labels)) {
+			list.Items = append(list.Items, *node)
+		}
 	}
 	answer(w, list)
 }
@@ -182,7 +185,8 @@ func (s *apiServer) listPods(w http.ResponseWriter, r *http.Request) {
 	for key, pod := range s.pods {
 		ns := r.PathValue("ns")
 		selector, err := labels.Parse(query.Get("labelSelector"))
-		if err == nil && (ns == "" || strings.HasPrefix(key, ns+"/")) && selector.Matches(labels.Set(pod.Labels)) {
+		on, byNode := strings.CutPrefix(query.Get("fieldSelector"), "spec.nodeName=")
+		if err == nil && (ns == "" || strings.HasPrefix(key, ns+"/")) && (!byNode || pod.Spec.NodeName == on) && selector.Matches(labels.Set(pod.Labels)) {
 			list.Items = append(list.Items, *pod)
 		}
 	}

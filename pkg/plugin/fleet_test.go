@@ -279,7 +279,7 @@ func TestObserveWithoutAPIServer(t *testing.T) {
 	s.url = "http://127.0.0.1:1" // nothing listens on tcpmux
 	c.Timeout = time.Second
 	_, err = c.Observe(t.Context(), s.client(t), everyNodeSelected(), Ask{})
-	if err == nil || !strings.HasPrefix(err.Error(), "listing pods: Get ") || !strings.Contains(err.Error(), "connection refused") {
+	if err == nil || !strings.HasPrefix(err.Error(), "listing nodes: Get ") || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("no server: %v", err)
 	}
 }

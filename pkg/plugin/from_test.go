@@ -157,7 +157,7 @@ func showAll(t *testing.T, fleet *Fleet, wanted bool, out *bytes.Buffer) {
 	view := topView{selection: anything(), columns: builtin(), ask: Ask{Samples: 2}}
 	rows := rowsOf(fleet, &view.selection, rates)
 	for _, c := range builtin() {
-		sortRows(rows, &c)
+		ranked(rows, &c, 0)
 	}
 	if err := view.show(f, rows, rates); err != nil {
 		t.Fatal(err)

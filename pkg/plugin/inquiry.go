@@ -51,7 +51,12 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	}
 	fleet.remarks = q.remarks.lines()
 	if refused := context.Cause(visits); refused != nil {
-		return fleet.refused(refused)
+		if fleet, err := fleet.refused(refused); err != nil {
+			return fleet, err
+		}
+	}
+	if q.aim.sampled != "" {
+		fleet.remarks = append([]string{q.aim.sampled}, fleet.remarks...)
 	}
 	return fleet, nil
 }

@@ -19,6 +19,8 @@ type Selection struct {
 	Nodes     []string        // only these nodes; empty for the nodes of the selected pods
 	HostsOnly bool            // the nodes' own rows and no pod: none is listed
 	AllNodes  bool            // every node, also one without a selected pod
+	NodeLabel labels.Selector // only nodes with these labels, as if each were named; nil for no such choice
+	Sample    Sample          // of the nodes
 }
 
 // PodRef names a pod.

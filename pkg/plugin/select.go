@@ -20,6 +20,9 @@ type selectFlags struct {
 	fields        string
 	nodes         []string
 	allNodes      bool
+	nodeLabels    string
+	sample        string
+	seed          uint64
 }
 
 func (s *selectFlags) addFlags(fs *pflag.FlagSet) {
@@ -28,6 +31,9 @@ func (s *selectFlags) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.fields, "field-selector", "", "only pods with these `FIELDS`: status.podIP=10.0.0.7")
 	fs.StringSliceVar(&s.nodes, "node", nil, "only pods on this `NODE`, and the node itself. May be repeated")
 	fs.BoolVar(&s.allNodes, "all-nodes", false, "every node, also one without any of the pods")
+	fs.StringVar(&s.nodeLabels, "node-selector", "", "only pods on nodes with these `LABELS`, and the nodes themselves: pool=web,!gpu")
+	fs.StringVar(&s.sample, "sample", "", "only pods on this `SHARE` of the nodes, such as 5%. Which nodes is said, and the same in each run")
+	fs.Uint64Var(&s.seed, "sample-seed", 1, "another `NUMBER` takes other nodes into the sample")
 }
 
 // selection parses the flags and the pods named as arguments. A namespace is that of --namespace or of the context.
@@ -42,6 +48,16 @@ func (s *selectFlags) selection(namespace string, args []string) (Selection, err
 	}
 	if sel.Fields, err = fields.ParseSelector(s.fields); err != nil {
 		return sel, fmt.Errorf("--field-selector: %w", err)
+	}
+	if s.nodeLabels != "" {
+		if sel.NodeLabel, err = labels.Parse(s.nodeLabels); err != nil {
+			return sel, fmt.Errorf("--node-selector: %w", err)
+		}
+	}
+	if s.sample != "" {
+		if sel.Sample, err = parseSample(s.sample, s.seed); err != nil {
+			return sel, err
+		}
 	}
 	for _, arg := range args {
 		ref, err := parsePod(arg, namespace)
@@ -65,6 +81,12 @@ func (s *selectFlags) validate(sel *Selection) error {
 		return errors.New("--node: the name of a node is missing")
 	case s.allNodes && len(s.nodes) > 0:
 		return errors.New("--all-nodes and --node exclude each other")
+	case s.nodeLabels != "" && len(s.nodes) > 0:
+		return errors.New("--node-selector and --node exclude each other")
+	case s.sample != "" && len(s.nodes) > 0:
+		return errors.New("--sample and --node exclude each other")
+	case len(sel.Pods) > 0 && (s.nodeLabels != "" || s.sample != ""):
+		return errors.New("pods that are named are on the nodes they are on: leave out --node-selector and --sample")
 	}
 	return nil
 }
@@ -88,13 +110,16 @@ func (sel *Selection) admitsHost(node string) bool {
 	if len(sel.Nodes) > 0 {
 		return slices.Contains(sel.Nodes, node)
 	}
-	return sel.AllNodes || len(sel.Pods) == 0 && sel.Labels.Empty() && sel.Fields.Empty() && sel.Namespace == ""
+	return sel.AllNodes || sel.NodeLabel != nil || len(sel.Pods) == 0 && sel.Labels.Empty() && sel.Fields.Empty() && sel.Namespace == ""
 }
 
 // offline checks that a selection can be made on a saved file, which has neither the labels nor most fields of a pod.
 func (sel *Selection) offline() error {
 	if !sel.Labels.Empty() {
 		return errors.New("--selector needs the cluster: a saved file has no labels of pods")
+	}
+	if sel.NodeLabel != nil || !sel.Sample.all() {
+		return errors.New("--node-selector and --sample need the cluster: of a saved file, name the nodes with --node")
 	}
 	for _, r := range sel.Fields.Requirements() {
 		if !slices.Contains([]string{"metadata.name", "metadata.namespace", "spec.nodeName"}, r.Field) {

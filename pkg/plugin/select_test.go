@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,6 +31,13 @@ func TestSelection(t *testing.T) {
 		"name in all namespaces":       {flags: selectFlags{allNamespaces: true}, namespace: "shop", args: []string{"web"}, err: "across all namespaces"},
 		"an empty node":                {flags: selectFlags{nodes: []string{""}}, err: "--node"},
 		"nodes twice":                  {flags: selectFlags{nodes: []string{"a"}, allNodes: true}, err: "exclude each other"},
+		"nodes by label":               {flags: selectFlags{nodeLabels: "pool=web"}, want: Selection{NodeLabel: labels.SelectorFromSet(labels.Set{"pool": "web"})}},
+		"a bad node selector":          {flags: selectFlags{nodeLabels: "pool in web"}, err: "--node-selector: "},
+		"a sample of nodes by label":   {flags: selectFlags{nodeLabels: "pool=web", sample: "5%", seed: 7}, want: Selection{NodeLabel: labels.SelectorFromSet(labels.Set{"pool": "web"}), Sample: Sample{5, 7}}},
+		"a bad sample":                 {flags: selectFlags{sample: "5"}, err: `--sample "5": give a share`},
+		"nodes by name and label":      {flags: selectFlags{nodes: []string{"a"}, nodeLabels: "pool=web"}, err: "exclude each other"},
+		"a sample of named nodes":      {flags: selectFlags{nodes: []string{"a"}, sample: "5%"}, err: "exclude each other"},
+		"a named pod and a sample":     {flags: selectFlags{sample: "5%"}, args: []string{"web"}, err: "leave out"},
 		"an empty pod":                 {namespace: "shop", args: []string{""}, err: "names no pod"},
 		"an empty name":                {namespace: "shop", args: []string{"shop/"}, err: "names no pod"},
 		"an empty namespace":           {namespace: "shop", args: []string{"/web"}, err: "names no pod"},
@@ -51,7 +59,7 @@ func TestSelection(t *testing.T) {
 				tt.want.Labels, tt.want.Fields = labels.Everything(), fields.Everything()
 			}
 			asText := cmp.Options{
-				cmp.Transformer("text", func(s labels.Selector) string { return s.String() }),
+				cmp.Transformer("text", func(s labels.Selector) string { return fmt.Sprint(s) }),
 				cmp.Transformer("text", func(s fields.Selector) string { return s.String() }),
 			}
 			if diff := cmp.Diff(tt.want, got, asText); diff != "" {

@@ -11,31 +11,39 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/pager"
 )
 
 // targets are what a Selection means on the cluster of the moment.
 type targets struct {
-	pods  []corev1.Pod // by namespace and name
-	nodes []string     // to ask, sorted, each once
+	pods    []corev1.Pod // by namespace and name
+	nodes   []string     // to ask, sorted, each once
+	sampled string       // which nodes are the sample; empty where there is none
 }
 
-// resolve asks the API server for the selected pods and their nodes. Nodes that were asked for by name are always among
-// the nodes: with named pods they add to the pods' own, otherwise they narrow the listing.
+// resolve asks the API server for the selected pods and their nodes. Nodes that were asked for by name or by label are
+// always among the nodes: with named pods they add to the pods' own, otherwise they narrow the listing.
 func (s *Selection) resolve(ctx context.Context, client kubernetes.Interface) (*targets, error) {
 	var t targets
-	var err error
+	nodes, within, err := s.within(ctx, client, &t)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case s.HostsOnly:
 	case len(s.Pods) > 0:
 		t.pods, err = s.named(ctx, client)
+	case !within:
+		t.pods, err = s.listed(ctx, client, "")
+	case len(nodes) <= fewNodes:
+		t.pods, err = s.listedOn(ctx, client, nodes)
 	default:
-		t.pods, err = s.listed(ctx, client)
+		t.pods, err = s.listed(ctx, client, "")
+		t.pods = slices.DeleteFunc(t.pods, func(pod corev1.Pod) bool { return !contains(nodes, pod.Spec.NodeName) })
 	}
 	if err != nil {
 		return nil, err
@@ -43,18 +51,42 @@ func (s *Selection) resolve(ctx context.Context, client kubernetes.Interface) (*
 	slices.SortFunc(t.pods, func(a, b corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	t.nodes = slices.Clone(s.Nodes)
-	switch {
-	case s.AllNodes:
-		if t.nodes, err = everyNode(ctx, client); err != nil {
-			return nil, err
-		}
-	case len(s.Nodes) == 0 || len(s.Pods) > 0:
+	t.nodes = nodes
+	if asked := s.AllNodes || within && s.Sample.all() || s.NodeLabel != nil; !asked {
+		t.nodes = nodesOf(t.pods)
+	} else if len(s.Pods) > 0 {
 		t.nodes = append(t.nodes, nodesOf(t.pods)...)
 	}
 	slices.Sort(t.nodes)
 	t.nodes = slices.Compact(t.nodes)
 	return &t, nil
+}
+
+// within are the nodes that are known before any pod is, sorted; narrow tells whether only their pods are meant.
+func (s *Selection) within(ctx context.Context, client kubernetes.Interface, t *targets) (nodes []string, narrow bool, err error) {
+	if !s.AllNodes && s.NodeLabel == nil && s.Sample.all() {
+		nodes = slices.Compact(slices.Sorted(slices.Values(s.Nodes)))
+		return nodes, len(nodes) > 0, nil
+	}
+	if nodes, err = everyNode(ctx, client, s.NodeLabel); err != nil {
+		return nil, false, err
+	}
+	if s.NodeLabel != nil && len(nodes) == 0 {
+		return nil, false, advise(fmt.Errorf("no node has the labels %s", s.NodeLabel), "kubectl get nodes --show-labels")
+	}
+	slices.Sort(nodes)
+	if !s.Sample.all() {
+		of := len(nodes)
+		nodes = s.Sample.of(nodes)
+		t.sampled = s.Sample.remark(nodes, of)
+	}
+	return nodes, s.NodeLabel != nil || !s.Sample.all(), nil
+}
+
+// contains looks a name up among sorted ones.
+func contains(sorted []string, name string) bool {
+	_, ok := slices.BinarySearch(sorted, name)
+	return ok
 }
 
 // nodesOf are the nodes that hold a network namespace of one of the pods.
@@ -72,53 +104,57 @@ func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// listed are the pods that the selectors let through.
-func (s *Selection) listed(ctx context.Context, client kubernetes.Interface) ([]corev1.Pod, error) {
+// fewNodes are as many as are asked for their pods one by one: the API server has an index of pods by node, and need not
+// send those of all others.
+const fewNodes = 16
+
+// listedOn are the pods of a few nodes that the selectors let through.
+func (s *Selection) listedOn(ctx context.Context, client kubernetes.Interface, nodes []string) ([]corev1.Pod, error) {
+	of := make([][]corev1.Pod, len(nodes))
+	lists, ctx := errgroup.WithContext(ctx)
+	for i, node := range nodes {
+		lists.Go(func() (err error) {
+			of[i], err = s.listed(ctx, client, node)
+			return err
+		})
+	}
+	err := lists.Wait()
+	return slices.Concat(of...), err
+}
+
+// listed are the pods that the selectors let through, on one node or, where that is empty, on any.
+func (s *Selection) listed(ctx context.Context, client kubernetes.Interface, node string) ([]corev1.Pod, error) {
 	opts := metav1.ListOptions{LabelSelector: s.Labels.String(), FieldSelector: s.Fields.String()}
-	if len(s.Nodes) == 1 { // the API server has an index for this one
-		node := fields.OneTermEqualSelector("spec.nodeName", s.Nodes[0]).String()
-		opts.FieldSelector = strings.TrimPrefix(opts.FieldSelector+","+node, ",")
+	if node != "" {
+		on := fields.OneTermEqualSelector("spec.nodeName", node).String()
+		opts.FieldSelector = strings.TrimPrefix(opts.FieldSelector+","+on, ",")
 	}
 	var pods []corev1.Pod
 	list := func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 		return client.CoreV1().Pods(s.Namespace).List(ctx, opts)
 	}
-	err := everyItem(ctx, list, opts, func(object runtime.Object) {
-		pod := object.(*corev1.Pod)
-		if len(s.Nodes) == 0 || slices.Contains(s.Nodes, pod.Spec.NodeName) {
-			pods = append(pods, *pod)
-		}
-	})
+	err := everyItem(ctx, list, opts, func(object runtime.Object) { pods = append(pods, *object.(*corev1.Pod)) })
 	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", explainForbidden(err))
 	}
 	return pods, nil
 }
 
-func everyNode(ctx context.Context, client kubernetes.Interface) ([]string, error) {
+// everyNode are the names of all nodes with some labels, of all where that is nil.
+func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Selector) ([]string, error) {
 	var nodes []string
 	list := func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 		return client.CoreV1().Nodes().List(ctx, opts)
 	}
-	err := everyItem(ctx, list, metav1.ListOptions{}, func(object runtime.Object) {
-		nodes = append(nodes, object.(*corev1.Node).Name)
-	})
+	var opts metav1.ListOptions
+	if with != nil {
+		opts.LabelSelector = with.String()
+	}
+	err := everyItem(ctx, list, opts, func(object runtime.Object) { nodes = append(nodes, object.(*corev1.Node).Name) })
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", explainForbidden(err))
 	}
 	return nodes, nil
-}
-
-// everyItem hands each item of a listing to do, page by page so that no answer of a large cluster is too large.
-func everyItem(ctx context.Context, list pager.ListPageFunc, opts metav1.ListOptions, do func(runtime.Object)) error {
-	all, _, err := pager.New(list).List(ctx, opts)
-	if err != nil {
-		return err
-	}
-	return meta.EachListItem(all, func(object runtime.Object) error {
-		do(object)
-		return nil
-	})
 }
 
 // named gets the pods one by one, and says everything that is wrong with any of them at once.

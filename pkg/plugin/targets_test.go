@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -23,6 +26,15 @@ func podAt(namespace, name, node string, phase corev1.PodPhase) *corev1.Pod {
 		Spec:       corev1.PodSpec{NodeName: node},
 		Status:     corev1.PodStatus{Phase: phase},
 	}
+}
+
+// onHosts selects nodes by the label that each has.
+func onHosts(names ...string) labels.Selector {
+	r, err := labels.NewRequirement(corev1.LabelHostname, selection.In, names)
+	if err != nil {
+		panic(err)
+	}
+	return labels.NewSelector().Add(*r)
 }
 
 func TestResolve(t *testing.T) {
@@ -52,6 +64,9 @@ func TestResolve(t *testing.T) {
 		{"nodes without their pods", Selection{Nodes: []string{"n2", "n1"}, HostsOnly: true}, nil, []string{"n1", "n2"}},
 		{"a pod", named(PodRef{"", "web"}), []string{"shop/web"}, []string{"n1"}},
 		{"a pod twice, one elsewhere", named(PodRef{"", "web"}, PodRef{"shop", "web"}, PodRef{"lab", "web"}), []string{"lab/web", "shop/web"}, []string{"n1", "n2"}},
+		{"nodes by label", Selection{Namespace: "shop", NodeLabel: onHosts("n2", "n3")}, []string{"shop/db", "shop/done", "shop/starting"}, []string{"n2", "n3"}},
+		{"a sample", Selection{Namespace: "lab", Sample: Sample{100, 1}}, []string{"lab/web"}, []string{"n2"}},
+		{"a sample of all nodes", Selection{AllNodes: true, Sample: Sample{1, 2}}, []string{"shop/web"}, []string{"n1"}},
 		{"a pod and a node", Selection{Namespace: "shop", Pods: []PodRef{{"", "web"}}, Nodes: []string{"n3"}}, []string{"shop/web"}, []string{"n1", "n3"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,24 +120,57 @@ pods "x" not found in namespace "void"
 	}
 }
 
-// A listing larger than a page comes whole.
+// A listing larger than a page comes whole, of one node and of any.
 func TestResolvePages(t *testing.T) {
 	s := newAPIServer(t)
 	for i := range 1201 {
-		s.put(podAt("shop", fmt.Sprintf("web-%04d", i), fmt.Sprintf("n%d", i%7), corev1.PodRunning))
+		s.put(podAt("shop", fmt.Sprintf("web-%04d", i), fmt.Sprintf("n%d", i%2), corev1.PodRunning))
+	}
+	for _, tt := range []struct {
+		nodes []string
+		pods  int
+	}{{nil, 1201}, {[]string{"n0"}, 601}, {[]string{"n0", "n1"}, 1201}} {
+		sel := Selection{Namespace: "shop", Labels: labels.Everything(), Fields: fields.Everything(), Nodes: tt.nodes}
+		got, err := sel.resolve(t.Context(), s.client(t))
+		if err != nil || len(got.pods) != tt.pods {
+			t.Errorf("on %v %d pods, %v; want %d", tt.nodes, len(got.pods), err, tt.pods)
+		}
+	}
+}
+
+// A listing whose moment the API server forgets between two pages goes on from where it is, with nothing twice.
+func TestResolveForgottenPages(t *testing.T) {
+	s := newAPIServer(t)
+	for i := range 1201 {
+		s.put(podAt("shop", fmt.Sprintf("web-%04d", i), "n1", corev1.PodRunning))
+	}
+	forgotten := 0
+	s.throttle = func(w http.ResponseWriter, r *http.Request) bool {
+		next := r.URL.Query().Get("continue")
+		if next == "" || strings.HasPrefix(next, "0") {
+			return false
+		}
+		forgotten++
+		status := failure(410, metav1.StatusReasonExpired, "The provided continue parameter is too old to display a consistent list result.")
+		status.Continue = "0" + next
+		answer(w, status)
+		return true
 	}
 	sel := Selection{Namespace: "shop", Labels: labels.Everything(), Fields: fields.Everything()}
 	got, err := sel.resolve(t.Context(), s.client(t))
-	if err != nil || len(got.pods) != 1201 || len(got.nodes) != 7 {
-		t.Errorf("%d pods, %d nodes, %v; want 1201 and 7", len(got.pods), len(got.nodes), err)
+	if err != nil || len(got.pods) != 1201 || forgotten != 2 {
+		t.Errorf("%d pods, %v, forgotten %d times; want 1201 and 2", len(got.pods), err, forgotten)
 	}
 }
 
 // What is selected is for the API server to decide: it gets the selectors.
 func TestResolveSelectors(t *testing.T) {
 	var asked []string
+	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
+		mu.Lock()
+		defer mu.Unlock()
 		asked = append(asked, strings.Join([]string{r.URL.Path, q.Get("labelSelector"), q.Get("fieldSelector")}, " "))
 		answer(w, &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}})
 	}))
@@ -137,6 +185,7 @@ func TestResolveSelectors(t *testing.T) {
 		{Labels: app, Fields: fields.Everything(), Nodes: []string{"n1"}},
 		{Labels: labels.Everything(), Fields: fields.OneTermEqualSelector("status.phase", "Running"), Nodes: []string{"n1"}},
 		{Labels: labels.Everything(), Fields: fields.Everything(), Nodes: []string{"n1", "n2"}},
+		{Labels: labels.Everything(), Fields: fields.Everything(), Nodes: strings.Split("abcdefghijklmnopq", "")}, // each by itself would be too many
 	} {
 		if _, err := sel.resolve(t.Context(), client); err != nil {
 			t.Error(err)
@@ -147,7 +196,11 @@ func TestResolveSelectors(t *testing.T) {
 		"/api/v1/pods app=web spec.nodeName=n1",
 		"/api/v1/pods  status.phase=Running,spec.nodeName=n1",
 		"/api/v1/pods  ",
+		"/api/v1/pods  spec.nodeName=n1",
+		"/api/v1/pods  spec.nodeName=n2",
 	}
+	slices.Sort(want)
+	slices.Sort(asked)
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}

@@ -23,6 +23,7 @@ type top struct {
 	output  outputFlags
 	columns string
 	sortBy  string
+	limit   int
 }
 
 func newTop(f *factory) *cobra.Command {
@@ -58,6 +59,7 @@ the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 	t.selects.addFlags(fs)
 	t.ask.addIntervalFlag(fs)
 	fs.StringVar(&t.sortBy, "sort-by", "", "sort by this `COLUMN`, the largest number first")
+	fs.IntVar(&t.limit, "limit", 0, "only the first `N` rows as they are sorted, 0 for all")
 	fs.StringVar(&t.columns, "columns", "", "show these `COLUMNS`, or metrics such as Tcp_InSegs")
 	t.output.addFlags(fs)
 	t.ask.addSetFlag(fs, metrics.Default)
@@ -73,12 +75,16 @@ type topView struct {
 	ask       Ask
 	columns   []column
 	sortBy    *column // nil: by namespace and name
+	limit     int     // 0: all rows
 	output    outputFlags
 	printer   printers.ResourcePrinter // nil: a table
 }
 
 func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *topView, err error) {
-	view = &topView{source: t.source, output: t.output}
+	if t.limit < 0 {
+		return nil, fmt.Errorf("--limit must be at least 0, not %d", t.limit)
+	}
+	view = &topView{source: t.source, output: t.output, limit: t.limit}
 	if view.selection, err = t.selects.selection(namespace, args); err != nil {
 		return nil, err
 	}
@@ -137,13 +143,15 @@ func (v *topView) run(ctx context.Context, f *factory) error {
 	}
 	rates := fleet.rates(v.ask.Samples > 1)
 	rows := rowsOf(fleet, &v.selection, rates)
-	if v.sortBy != nil {
-		sortRows(rows, v.sortBy)
-	}
+	total := len(rows)
+	rows = ranked(rows, v.sortBy, v.limit)
 	if err := v.show(f, rows, rates); err != nil {
 		return err
 	}
 	failure := fleet.failure()
+	if len(rows) < total {
+		fmt.Fprintf(f.streams.ErrOut, "%d of %s are shown.\n", len(rows), plural(total, "row"))
+	}
 	if v.printer == nil {
 		v.annotate(f, rows, rates, failure == nil)
 	}
@@ -207,29 +215,6 @@ func (r *row) cells(columns []column) []cell {
 		}
 	}
 	return cells
-}
-
-// sortRows sorts by a column: words from a to z, numbers from the largest, rows without a value last. Equal ones stay
-// in order of namespace and name.
-func sortRows(rows []*row, by *column) {
-	slices.SortStableFunc(rows, func(a, b *row) int {
-		if by.text != nil {
-			return strings.Compare(by.text(a), by.text(b))
-		}
-		x, y := by.read(a), by.read(b)
-		switch known := y.state == present; {
-		case (x.state == present) != known:
-			if known {
-				return 1
-			}
-			return -1
-		case !known || x.value == y.value:
-			return 0
-		case x.value > y.value:
-			return -1
-		}
-		return 1
-	})
 }
 
 // object builds the list that the formats of kubectl show.
