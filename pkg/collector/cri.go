@@ -3,6 +3,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,6 +78,7 @@ func (c *runtimeClient) list(ctx context.Context) error {
 	}
 	answered := false // without any sandbox
 	var failures []error
+	var denied error // the first of those paths that may not be looked at, which is mostly so for all of them
 	for i, path := range paths {
 		if slices.Contains(paths[:i], path) {
 			continue
@@ -86,6 +88,8 @@ func (c *runtimeClient) list(ctx context.Context) error {
 			return nil
 		case err == nil:
 			answered = true
+		case errors.Is(err, fs.ErrPermission):
+			denied = cmp.Or(denied, err)
 		case !errors.Is(err, errNoSocket):
 			failures = append(failures, err)
 		}
@@ -95,7 +99,7 @@ func (c *runtimeClient) list(ctx context.Context) error {
 	case answered:
 		return nil
 	case len(failures) == 0:
-		return errNoSocket
+		return cmp.Or(denied, errNoSocket)
 	}
 	return errors.Join(failures...)
 }
