@@ -59,7 +59,7 @@ func (f *fleet) see(ctx context.Context, pod *corev1.Pod) {
 	if l == nil {
 		l = newLife(f, n, pod)
 		if l.program.kind == exports || !pod.Spec.HostNetwork {
-			l.ip = f.freeAddress()
+			l.ip = f.freeAddress(n)
 			f.byIP[l.ip] = l
 		}
 		f.lives[key] = l
@@ -84,8 +84,11 @@ func (f *fleet) lose(pod *corev1.Pod) {
 	}
 }
 
-// freeAddress is a pod address that no pod has.
-func (f *fleet) freeAddress() netip.Addr {
+// freeAddress is a pod address that no pod has. Where nobody reaches the node nobody reaches its pods.
+func (f *fleet) freeAddress(n *node) netip.Addr {
+	if n.trouble == unreachable {
+		return n.address
+	}
 	for {
 		if f.next = f.next.Next(); !f.podAddresses.Contains(f.next) {
 			f.next = nth(f.podAddresses, 1)
