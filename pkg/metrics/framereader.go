@@ -17,6 +17,10 @@ var ErrTruncated = errors.New("the stream is not whole")
 // FrameReader reads the frames of a stream one by one. It believes nothing: lines, frames and the inflated text are
 // bounded, and a frame is handed out only after its length and its sum were checked.
 type FrameReader struct {
+	// Within, where it is set, is called with the function that inflates and checks a frame that has come, and its result is
+	// what Next returns: who reads many streams at once bounds by it how many frames are inflated at the same time.
+	Within func(check func() (*Frame, error)) (*Frame, error)
+
 	lines *bufio.Reader
 	run   string
 }
@@ -86,9 +90,19 @@ func (fr *FrameReader) finish(body []byte, zipped bool, fields string) (*Frame, 
 	if fr.run != "" && trailer.Run != fr.run {
 		return nil, fmt.Errorf("%w: it is of run %q, not %q", ErrTruncated, trailer.Run, fr.run)
 	}
+	check := func() (*Frame, error) { return checked(body, zipped, trailer) }
+	if fr.Within != nil {
+		return fr.Within(check)
+	}
+	return check()
+}
+
+// checked inflates the text and compares it with the trailer.
+func checked(body []byte, zipped bool, trailer Trailer) (*Frame, error) {
 	text := body
 	if zipped {
-		if text, err = inflate(body); err != nil {
+		var err error
+		if text, err = inflate(body, trailer.Bytes); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrTruncated, err)
 		}
 	}
@@ -98,19 +112,21 @@ func (fr *FrameReader) finish(body []byte, zipped bool, fields string) (*Frame, 
 	return &Frame{Text: text, Trailer: trailer}, nil
 }
 
-func inflate(body []byte) ([]byte, error) {
+// inflate returns the text, which is expected to be of so many bytes.
+func inflate(body []byte, size int64) ([]byte, error) {
 	zr, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
 	if err != nil {
 		return nil, fmt.Errorf("inflating: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(zr, maxFrameBytes+1))
-	if err != nil {
+	var text bytes.Buffer
+	text.Grow(int(max(0, min(size, maxFrameBytes))) + bytes.MinRead) // one allocation, not twenty that double
+	if _, err := text.ReadFrom(io.LimitReader(zr, maxFrameBytes+1)); err != nil {
 		return nil, fmt.Errorf("inflating: %w", err)
 	}
-	if len(text) > maxFrameBytes {
+	if text.Len() > maxFrameBytes {
 		return nil, fmt.Errorf("inflating: more than %d MiB of text", maxFrameBytes>>20)
 	}
-	return text, nil
+	return text.Bytes(), nil
 }
 
 // cut words an early end, with the last lines that came.

@@ -253,7 +253,7 @@ func TestObserveExporterFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if tt.ask == (Ask{}) {
+			if cmp.Equal(tt.ask, Ask{}) {
 				tt.ask.Metrics = metrics.Default
 			}
 			s, c := exporting(t)

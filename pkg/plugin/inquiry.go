@@ -20,11 +20,13 @@ type inquiry struct {
 	ask     Ask
 	aim     *aim
 	remarks remarks
+	decoding
 }
 
 // run asks every node. The refusal of a pod that holds for all of them ends the visits by pods alone.
 func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	nodes := q.aim.nodes
+	q.decoding = newDecoding()
 	if q.needsPods() {
 		q.ledger.deleting.Go(func() { sweep(q.client, q.aim.namespace) }) // what earlier runs left behind
 	}
@@ -105,7 +107,7 @@ func (q *inquiry) observe(ctx, visits context.Context, node string) Observation 
 	if visits.Err() != nil {
 		return Observation{Node: node, Err: context.Cause(visits)}
 	}
-	v := &visit{client: q.client, ledger: q.ledger, progress: q.progress, order: q.order(q.aim.namespace, node, q.ask)}
+	v := &visit{client: q.client, ledger: q.ledger, progress: q.progress, order: q.order(q.aim.namespace, node, q.ask), decoding: q.decoding}
 	return v.observe(visits)
 }
 
@@ -120,6 +122,7 @@ func (q *inquiry) scrape(ctx context.Context, e *exporter) ([]*metrics.Snapshot,
 	if err != nil {
 		return nil, err
 	}
+	q.ask.reduce(snapshots)
 	if reply.version != q.version {
 		q.remarks.add(e.node, "its exporter is of version %s, kubectl cosanet of %s", reply.version, q.version)
 	}

@@ -34,6 +34,7 @@ type Ask struct {
 	Sockets  bool          // count sockets per state by sock_diag as well, whatever the set
 	Samples  int           // frames each collector sends: 1 for totals, 2 for rates
 	Interval time.Duration // between two frames
+	Only     []string      // families that the view reads, beside what the collector says of itself; nil for all of Metrics
 	Implied  bool          // nobody chose the interval: an exporter, which has no pod to start, takes a shorter one
 }
 

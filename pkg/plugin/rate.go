@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
@@ -89,9 +90,20 @@ func (r *row) read(last *metrics.Sample) reading {
 	return reading{present, (last.Value - first) / r.window.Seconds()}
 }
 
+// fewSamples are as many as are looked through faster than an index of them is made.
+const fewSamples = 64
+
 // before finds the value that a series had in the first snapshot.
 func (r *row) before(last *metrics.Sample) (v float64, ok bool) {
 	if r.first == nil {
+		return 0, false
+	}
+	if len(r.first.Samples) <= fewSamples {
+		for i := range r.first.Samples {
+			if s := &r.first.Samples[i]; s.Metric.Name == last.Metric.Name && slices.Equal(s.Labels, last.Labels) {
+				return s.Value, true
+			}
+		}
 		return 0, false
 	}
 	if r.earlier == nil {

@@ -168,9 +168,9 @@ func (ask Ask) wants(family string) bool {
 		return family == ownFamilies+"info"
 	}
 	if m, ok := metrics.Lookup(family); ok {
-		return ask.has(m)
+		return ask.has(m) && ask.reads(family)
 	}
-	return ask.Metrics == metrics.All && strings.HasPrefix(family, "cosanet_proc_net_") // of a newer kernel
+	return ask.wholly() && ask.Metrics == metrics.All && strings.HasPrefix(family, "cosanet_proc_net_") // of a newer kernel
 }
 
 // has tells whether a metric was asked for.

@@ -53,6 +53,7 @@ func (r *row) controller() string {
 // that no node has counted, from a file by the records themselves. Sorted by namespace and name.
 func rowsOf(fleet *Fleet, sel *Selection, rates bool) []*row {
 	var rows []*row
+	placed := placedOn(fleet.Pods)
 	for i := range fleet.Observations {
 		o := &fleet.Observations[i]
 		w, ok := windowOf(o, rates)
@@ -62,7 +63,7 @@ func rowsOf(fleet *Fleet, sel *Selection, rates bool) []*row {
 		if fleet.Pods == nil {
 			rows = append(rows, w.recorded(sel)...)
 		} else {
-			rows = append(rows, w.listed(fleet.Pods)...)
+			rows = append(rows, w.listed(placed[o.Node])...)
 		}
 		if sel.admitsHost(o.Node) {
 			rows = append(rows, w.hosts()...)
@@ -118,13 +119,21 @@ func (w *window) recorded(sel *Selection) []*row {
 	return rows
 }
 
+// placedOn are the listed pods by their node.
+func placedOn(pods []corev1.Pod) map[string][]*corev1.Pod {
+	on := map[string][]*corev1.Pod{}
+	for i := range pods {
+		on[pods[i].Spec.NodeName] = append(on[pods[i].Spec.NodeName], &pods[i])
+	}
+	return on
+}
+
 // listed makes a row of every listed pod that lives on this node.
-func (w *window) listed(pods []corev1.Pod) []*row {
+func (w *window) listed(pods []*corev1.Pod) []*row {
 	records := index(w.last)
 	var rows []*row
-	for i := range pods {
-		pod := &pods[i]
-		if pod.Spec.NodeName != w.node || ended(pod) {
+	for _, pod := range pods {
+		if ended(pod) {
 			continue // kubectl top leaves out what has ended, too
 		}
 		var r *row
@@ -266,12 +275,17 @@ func (r records) of(pod *corev1.Pod) *metrics.Record {
 // and shows the API server a mirror of it that has another UID (kubernetes.io/config.mirror).
 func uidsOf(pod *corev1.Pod) []string {
 	uids := []string{string(pod.UID)}
-	for _, annotation := range []string{"kubernetes.io/config.hash", corev1.MirrorPodAnnotationKey} {
+	for _, annotation := range staticPod() {
 		if hash := pod.Annotations[annotation]; hash != "" {
 			uids = append(uids, hash)
 		}
 	}
 	return uids
+}
+
+// staticPod are the annotations that have the UID of a static pod.
+func staticPod() []string {
+	return []string{"kubernetes.io/config.hash", corev1.MirrorPodAnnotationKey}
 }
 
 // name gives nameless records the names of the listed pods, so that a text or a saved file says who is who.

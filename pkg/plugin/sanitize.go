@@ -26,8 +26,7 @@ func decode(f *metrics.Frame) (*metrics.Snapshot, error) {
 }
 
 func sanitizeRecord(r *metrics.Record) {
-	box := &r.Sandbox
-	for _, field := range []*string{&box.Node, &box.Namespace, &box.Pod, &box.NetNS, &box.ControllerKind, &box.ControllerName, &box.UID, &box.Handler, &box.SharedWith} {
+	for _, field := range namesOfSandbox(&r.Sandbox) {
 		*field = sanitize(*field)
 	}
 	for i := range r.Samples {
@@ -36,6 +35,10 @@ func sanitizeRecord(r *metrics.Record) {
 			label.Value = sanitize(label.Value)
 		}
 	}
+}
+
+func namesOfSandbox(box *metrics.Sandbox) []*string {
+	return []*string{&box.Node, &box.Namespace, &box.Pod, &box.NetNS, &box.ControllerKind, &box.ControllerName, &box.UID, &box.Handler, &box.SharedWith}
 }
 
 // sanitize makes a name safe to print (see printable) and cuts it at maxName bytes. A sanitized name stays what it is

@@ -53,21 +53,18 @@ func (v *visit) read(ctx context.Context) ([]*metrics.Snapshot, error) {
 		return nil, fmt.Errorf("opening it: %w", explainForbidden(err))
 	}
 	defer log.Close()
-	frames := metrics.NewFrameReader(log, v.order.run)
+	frames := v.decoding.frames(log, v.order.run, v.order.ask)
 	snapshots := make([]*metrics.Snapshot, 0, 2)
 	for range max(1, v.order.ask.Samples) {
-		frame, err := frames.Next()
+		snapshot, err := v.decoding.next(frames)
 		if err == io.EOF {
 			return nil, fmt.Errorf("%w: %d of %d frames", metrics.ErrTruncated, len(snapshots), v.order.ask.Samples)
 		}
 		if err != nil {
 			return nil, err
 		}
-		snapshot, err := decode(frame)
-		if err != nil {
-			return nil, fmt.Errorf("decoding frame %d: %w", len(snapshots)+1, err)
-		}
 		snapshots = append(snapshots, snapshot)
 	}
+	v.order.ask.reduce(snapshots)
 	return snapshots, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -133,11 +134,30 @@ func (s *Selection) listed(ctx context.Context, client kubernetes.Interface, nod
 	list := func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 		return client.CoreV1().Pods(s.Namespace).List(ctx, opts)
 	}
-	err := everyItem(ctx, list, opts, func(object runtime.Object) { pods = append(pods, *object.(*corev1.Pod)) })
+	err := everyItem(ctx, list, opts, func(object runtime.Object) { pods = append(pods, essence(object.(*corev1.Pod))) })
 	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", explainForbidden(err))
 	}
 	return pods, nil
+}
+
+// essence is what a view needs of a listed pod: the whole of a hundred thousand of them is a gigabyte.
+func essence(pod *corev1.Pod) corev1.Pod {
+	e := corev1.Pod{Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, HostNetwork: pod.Spec.HostNetwork}}
+	e.Namespace, e.Name, e.UID, e.CreationTimestamp = pod.Namespace, pod.Name, pod.UID, pod.CreationTimestamp
+	e.Status.Phase, e.Status.PodIP = pod.Status.Phase, pod.Status.PodIP
+	for _, key := range staticPod() {
+		if hash := pod.Annotations[key]; hash != "" {
+			metav1.SetMetaDataAnnotation(&e.ObjectMeta, key, hash)
+		}
+	}
+	if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
+		e.OwnerReferences = []metav1.OwnerReference{{Kind: owner.Kind, Name: owner.Name, Controller: owner.Controller}}
+	}
+	if hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]; hash != "" {
+		metav1.SetMetaDataLabel(&e.ObjectMeta, appsv1.DefaultDeploymentUniqueLabelKey, hash)
+	}
+	return e
 }
 
 // everyNode are the names of all nodes with some labels, of all where that is nil.

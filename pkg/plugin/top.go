@@ -114,6 +114,9 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 		view.ask.Metrics = set(needed, view.ask.Metrics)
 	}
 	view.ask.Sockets = view.ask.Sockets || countSockets(needed)
+	if view.printer == nil {
+		view.ask.Only = readBy(needed)
+	}
 	return view, nil
 }
 
@@ -255,6 +258,7 @@ func (r *row) object(columns []column) PodNetStats {
 	}
 	p.Failed = r.last.FailedSources()
 	p.Metrics, p.Reset = r.series()
+	r.earlier = nil // of a hundred thousand rows
 	return p
 }
 

@@ -25,6 +25,7 @@ type visit struct {
 	ledger   *Ledger
 	progress *progress
 	order    *order
+	decoding decoding
 	pod      *corev1.Pod // as the API server made it; nil before
 	doing    string      // what is being waited for
 }
