@@ -134,6 +134,11 @@ bench: build image demo-image cluster-up ## Collecting against bare reads, and a
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	test/bench/run.sh
 
+SCALE ?= 1 10 100 1000
+.PHONY: bench-scale
+bench-scale: build image bin/hollow cluster-up ## A look at SCALE="1 10 100 1000" hollow nodes: time, memory, requests, bytes (root)
+	COSANET_SCALE="$(SCALE)" go test -run '^$$' -bench BenchmarkScale -benchtime 1x -timeout 90m ./test/e2e
+
 ##@ Check
 
 .PHONY: check

@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// scaleEnv says how many hollow nodes BenchmarkScale makes, one number after another: "1 10 100 1000".
+const scaleEnv = "COSANET_SCALE"
+
+// flowSchema gives the plugin's requests a name in the API server's own metrics (API priority and fairness). Whoever belongs
+// to system:masters is exempt from that, so the plugin runs as another user.
+const flowSchema = `{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"FlowSchema","metadata":{"name":"cosanet-scale"},"spec":{
+	"matchingPrecedence":100,"distinguisherMethod":{"type":"ByUser"},"priorityLevelConfiguration":{"name":"workload-low"},
+	"rules":[{"subjects":[{"kind":"User","user":{"name":"operator"}}],
+		"resourceRules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"],"namespaces":["*"],"clusterScope":true}],
+		"nonResourceRules":[{"verbs":["*"],"nonResourceURLs":["*"]}]}]}}`
+
+// BenchmarkScale shows the pods of more and more hollow nodes by `kubectl cosanet top`, all nodes well and then one in twenty
+// in trouble: the time to the table, the plugin's memory, the requests as the API server counts them, the bytes as they cross
+// the wire.
+func BenchmarkScale(b *testing.B) {
+	sizes := strings.Fields(os.Getenv(scaleEnv))
+	if len(sizes) == 0 {
+		b.Skip(scaleEnv + " names no number of nodes: make bench-scale")
+	}
+	c := reach(b)
+	c.must(b, "create", "clusterrolebinding", "cosanet-scale", "--clusterrole=cluster-admin", "--user=operator")
+	schema := c.command("apply", "-f", "-")
+	schema.Stdin = strings.NewReader(flowSchema)
+	if out, err := schema.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	b.Cleanup(func() {
+		c.must(b, "delete", "clusterrolebinding/cosanet-scale", "flowschema/cosanet-scale")
+		c.makeHollow(b, "0")
+	})
+	for _, size := range sizes {
+		nodes, err := strconv.Atoi(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, health := range []struct{ name, fail string }{
+			{"well", ""},
+			{"one-in-20-fails", "ImagePullBackOff=2%,NotReady=1%,LogCut=1%,Unreachable=1%"},
+		} {
+			args := []string{size}
+			switch {
+			case health.fail != "" && nodes < 100:
+				continue // one of a few is not one in twenty
+			case health.fail != "":
+				args = append(args, "--fail", health.fail)
+			}
+			c.makeHollow(b, args...)
+			b.Run(size+"/"+health.name, func(b *testing.B) {
+				for b.Loop() {
+					c.scale(b, nodes, health.fail != "")
+				}
+			})
+		}
+	}
+}
+
+// makeHollow is hollowCommand for as many nodes as it takes time for.
+func (c *cluster) makeHollow(b *testing.B, args ...string) {
+	b.Helper()
+	if out, err := exec.Command(c.program, append([]string{"hollow"}, args...)...).CombinedOutput(); err != nil {
+		b.Fatalf("cluster hollow %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// scale measures one look at all hollow nodes.
+func (c *cluster) scale(b *testing.B, nodes int, failing bool) {
+	b.Helper()
+	wire := c.wiretap(b)
+	before := c.requests(b)
+	cmd := c.command("cosanet", "top", "-A", "--node-selector", hollowNodes, "--interval", "0", "--timeout", "5m",
+		"--context", "operator", "--server", wire.server, "--tls-server-name", wire.host)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	rows := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); rows++ {
+	}
+	err = cmd.Wait()
+	took := time.Since(begin)
+	if code := cmd.ProcessState.ExitCode(); (code != 0) != failing || rows < nodes {
+		b.Fatalf("%d rows of %d nodes, exit code %d: %v\n%s", rows, nodes, code, err, &stderr)
+	}
+	after := c.requests(b)
+	c.wantNothingLeft(b)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(took.Seconds(), "s/table")
+	b.ReportMetric(float64(rows-1), "rows")
+	b.ReportMetric(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, "peak-MiB")
+	b.ReportMetric((after.dispatched-before.dispatched)/float64(nodes), "requests/node")
+	b.ReportMetric((after.logs-before.logs)/float64(nodes), "logs/node")
+	b.ReportMetric(after.rejected-before.rejected, "rejected")
+	b.ReportMetric(float64(wire.received.Load())/1e6, "MB-received")
+	b.ReportMetric(float64(wire.sent.Load())/1e6, "MB-sent")
+}
+
+// requests are what the API server counted of the plugin's. Logs are read for as long as they last, which makes them exempt
+// from fairness: nobody else reads any.
+type requests struct{ dispatched, rejected, logs float64 }
+
+func (c *cluster) requests(b *testing.B) (r requests) {
+	b.Helper()
+	text := c.must(b, "get", "--raw", "/metrics")
+	sum := func(name, with string) (total float64) {
+		for _, m := range regexp.MustCompile(`(?m)^`+name+`\{([^}]*)\} (\S+)$`).FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(m[1], with) {
+				continue
+			}
+			v, err := strconv.ParseFloat(m[2], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			total += v
+		}
+		return total
+	}
+	r.dispatched = sum("apiserver_flowcontrol_dispatched_requests_total", `flow_schema="cosanet-scale"`)
+	r.rejected = sum("apiserver_flowcontrol_rejected_requests_total", `flow_schema="cosanet-scale"`)
+	r.logs = sum("apiserver_request_total", `subresource="log"`)
+	return r
+}
+
+// wiretap passes everything on to the API server and counts it.
+type wiretap struct {
+	server, host   string
+	received, sent atomic.Int64 // by the plugin
+}
+
+func (c *cluster) wiretap(b *testing.B) *wiretap {
+	b.Helper()
+	server, err := url.Parse(c.must(b, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	w := &wiretap{server: fmt.Sprintf("https://%s", l.Addr()), host: server.Hostname()}
+	address := server.Host
+	if server.Port() == "" {
+		address = net.JoinHostPort(server.Hostname(), "443")
+	}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go w.pass(client, address)
+		}
+	}()
+	return w
+}
+
+func (w *wiretap) pass(client net.Conn, address string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", address)
+	if err != nil {
+		return // the plugin says so
+	}
+	defer server.Close()
+	go func() {
+		io.Copy(server, io.TeeReader(client, counter{&w.sent}))
+		server.(*net.TCPConn).CloseWrite()
+	}()
+	io.Copy(client, io.TeeReader(server, counter{&w.received}))
+}
+
+// counter adds up what is written to it.
+type counter struct{ *atomic.Int64 }
+
+func (c counter) Write(p []byte) (int, error) {
+	c.Add(int64(len(p)))
+	return len(p), nil
+}
