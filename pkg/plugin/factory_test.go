@@ -1,10 +1,13 @@
 package plugin
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -39,6 +42,32 @@ func TestObserveTooManyRequests(t *testing.T) {
 	}
 	if refused.Load() < 10 {
 		t.Errorf("%d requests came: nothing was asked again", refused.Load())
+	}
+	gone(t, s, c)
+}
+
+// The API server is asked eight times a node at most, whatever else a run asks for: nodes that were listed are not got.
+func TestObserveRequests(t *testing.T) {
+	var nodes []string
+	for i := range 40 {
+		nodes = append(nodes, fmt.Sprintf("node-%02d", i))
+	}
+	s, c := newAPIServer(t, nodes...), testCollection()
+	s.life = []corev1.PodStatus{waitingFor("ContainerCreating", ""), waitingFor("ErrImagePull", "once"), running}
+	var requests, gets atomic.Int32
+	s.throttle = func(_ http.ResponseWriter, r *http.Request) bool {
+		requests.Add(1)
+		if strings.HasPrefix(r.URL.Path, "/api/v1/nodes/") {
+			gets.Add(1)
+		}
+		return false
+	}
+	fleet, err, left := observe(t, s, c, Ask{Samples: 2})
+	if err != nil || left != nil || fleet.failure() != nil {
+		t.Fatalf("Observe: %v, %v, %v", err, left, fleet.failure())
+	}
+	if most := int32(8 * len(nodes)); requests.Load() > most || gets.Load() > 0 {
+		t.Errorf("%d requests for %d nodes, %d of them for a node; want at most %d and none", requests.Load(), len(nodes), gets.Load(), most)
 	}
 	gone(t, s, c)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -12,6 +13,9 @@ import (
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
+
+// manyNodes are as many as make memory worth more than a tenth of the time.
+const manyNodes = 50
 
 // inquiry is one run over the nodes of an aim.
 type inquiry struct {
@@ -29,6 +33,9 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	q.decoding = newDecoding()
 	if q.needsPods() {
 		q.ledger.deleting.Go(func() { sweep(q.client, q.aim.namespace) }) // what earlier runs left behind
+	}
+	if len(nodes) >= manyNodes { // what is held of each node is little, what is decoded of it much and soon garbage
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
 	fleet := &Fleet{Observations: make([]Observation, len(nodes)), Pods: q.aim.pods}
 	q.progress.begin(len(nodes))
@@ -107,7 +114,7 @@ func (q *inquiry) observe(ctx, visits context.Context, node string) Observation 
 	if visits.Err() != nil {
 		return Observation{Node: node, Err: context.Cause(visits)}
 	}
-	v := &visit{client: q.client, ledger: q.ledger, progress: q.progress, order: q.order(q.aim.namespace, node, q.ask), decoding: q.decoding}
+	v := &visit{client: q.client, ledger: q.ledger, progress: q.progress, order: q.order(q.aim.namespace, node, q.ask), decoding: q.decoding, refusals: q.aim.refusals}
 	return v.observe(visits)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,8 @@ type targets struct {
 	pods    []corev1.Pod // by namespace and name
 	nodes   []string     // to ask, sorted, each once
 	sampled string       // which nodes are the sample; empty where there is none
+
+	refusals map[string]error // of the nodes that were listed, why they could not run a collector, nil where they can
 }
 
 // resolve asks the API server for the selected pods and their nodes. Nodes that were asked for by name or by label are
@@ -69,13 +72,13 @@ func (s *Selection) within(ctx context.Context, client kubernetes.Interface, t *
 		nodes = slices.Compact(slices.Sorted(slices.Values(s.Nodes)))
 		return nodes, len(nodes) > 0, nil
 	}
-	if nodes, err = everyNode(ctx, client, s.NodeLabel); err != nil {
+	if t.refusals, err = everyNode(ctx, client, s.NodeLabel); err != nil {
 		return nil, false, err
 	}
+	nodes = slices.Sorted(maps.Keys(t.refusals))
 	if s.NodeLabel != nil && len(nodes) == 0 {
 		return nil, false, advise(fmt.Errorf("no node has the labels %s", s.NodeLabel), "kubectl get nodes --show-labels")
 	}
-	slices.Sort(nodes)
 	if !s.Sample.all() {
 		of := len(nodes)
 		nodes = s.Sample.of(nodes)
@@ -160,9 +163,9 @@ func essence(pod *corev1.Pod) corev1.Pod {
 	return e
 }
 
-// everyNode are the names of all nodes with some labels, of all where that is nil.
-func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Selector) ([]string, error) {
-	var nodes []string
+// everyNode are the names of all nodes with some labels, of all where that is nil, each with its refusal.
+func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Selector) (map[string]error, error) {
+	nodes := map[string]error{}
 	list := func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 		return client.CoreV1().Nodes().List(ctx, opts)
 	}
@@ -170,7 +173,10 @@ func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Sel
 	if with != nil {
 		opts.LabelSelector = with.String()
 	}
-	err := everyItem(ctx, list, opts, func(object runtime.Object) { nodes = append(nodes, object.(*corev1.Node).Name) })
+	err := everyItem(ctx, list, opts, func(object runtime.Object) {
+		node := object.(*corev1.Node)
+		nodes[node.Name] = refusal(node)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", explainForbidden(err))
 	}

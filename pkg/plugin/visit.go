@@ -26,8 +26,9 @@ type visit struct {
 	progress *progress
 	order    *order
 	decoding decoding
-	pod      *corev1.Pod // as the API server made it; nil before
-	doing    string      // what is being waited for
+	refusals map[string]error // of the nodes that were listed
+	pod      *corev1.Pod      // as the API server made it; nil before
+	doing    string           // what is being waited for
 }
 
 // observe makes the pod, reads what it counts and deletes it, whatever happens in between.
@@ -47,7 +48,7 @@ func (v *visit) observe(ctx context.Context) Observation {
 // run does not name the pod in its errors: it is deleted when they are read, and nodes with one trouble can be told as one.
 func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	v.say("checking the node")
-	if err := preflight(ctx, v.client, v.order.node); err != nil {
+	if err := v.checkNode(ctx); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
@@ -67,6 +68,14 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}
 	return snapshots, nil
+}
+
+// checkNode refuses a node that could not run a collector: by what a listing of all nodes said, else by asking for it.
+func (v *visit) checkNode(ctx context.Context) error {
+	if refusal, ok := v.refusals[v.order.node]; ok {
+		return refusal
+	}
+	return preflight(ctx, v.client, v.order.node)
 }
 
 func (v *visit) say(doing string) {
