@@ -28,6 +28,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 ARCHES := amd64 arm64
 PLATFORMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64 windows/amd64 windows/arm64
 PACKAGES = $$(go list ./... | grep -v -e /test/e2e -e /test/krew)
+TRUST = $$(git grep -l 'trial\.Record(' -- '*_test.go' | xargs -n 1 dirname | sed 's,^,./,' | sort -u | grep -v test/trial)
 MODULES := . tools test/cluster
 
 ##@ Build
@@ -128,6 +129,13 @@ test-e2e: build image bin/tools/registry bin/hollow demo-image cluster-up ## Rea
 krew-check: dist cluster-up bin/tools/kubectl-krew bin/tools/validate-krew-manifest ## The release through the real krew: every platform, install, upgrade, use, uninstall (root)
 	bin/cluster import dist/release/collector-image_$(VERSION).tar
 	CI=true go test -count=1 -v ./test/krew
+
+.PHONY: chaos
+chaos: deps build image bin/hollow bin/tools/registry demo-image cluster-up ## The long forms of the tests of trust, and docs/reliability.md from what they measured (root; an hour)
+	bin/cluster import dist/collector-image.tar dist/demo-image.tar
+	rm -f dist/figures
+	CI=true COSANET_CHAOS=1 COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 -p 1 -timeout 120m $(TRUST)
+	COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 ./test/trial -run TestDocument -update
 
 .PHONY: bench
 bench: build image demo-image cluster-up ## Collecting against bare reads, and a first table against a bare pod, as ratios (root)

@@ -177,7 +177,7 @@ func TestCommandsExist(t *testing.T) {
 
 // TestDocuments wants what the README and a packager expect to find.
 func TestDocuments(t *testing.T) {
-	for _, file := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/design.md", "docs/security.md", "docs/metrics.md", "docs/findings.md", "docs/operations.md", "docs/airgap.md", "docs/troubleshooting.md", "docs/reference.md", "docs/release.md"} {
+	for _, file := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/design.md", "docs/security.md", "docs/metrics.md", "docs/findings.md", "docs/operations.md", "docs/airgap.md", "docs/troubleshooting.md", "docs/reference.md", "docs/release.md", "docs/reliability.md"} {
 		if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 			t.Errorf("no %s", file)
 		}

@@ -13,7 +13,7 @@ import (
 // with what anybody could do by hand with the same image: create a pod, kubectl wait for it, kubectl logs.
 func BenchmarkFirstTable(b *testing.B) {
 	c := need(b)
-	image := strings.TrimSpace(c.must(b, "cosanet", "version", "-o", "jsonpath={.image}"))
+	image := strings.TrimSpace(c.Must(b, "cosanet", "version", "-o", "jsonpath={.image}"))
 	var table, whole, bare []time.Duration
 	for b.Loop() {
 		first, end := c.timeTop(b)
@@ -29,7 +29,7 @@ func BenchmarkFirstTable(b *testing.B) {
 
 func (c *cluster) timeTop(b *testing.B) (first, end time.Duration) {
 	b.Helper()
-	cmd := c.command("cosanet", "top", "--node", "node-1", "--interval", "0", "-A")
+	cmd := c.Command("cosanet", "top", "--node", "node-1", "--interval", "0", "-A")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -55,14 +55,14 @@ func (c *cluster) timeTop(b *testing.B) (first, end time.Duration) {
 func (c *cluster) timeBarePod(b *testing.B, image string) time.Duration {
 	b.Helper()
 	start := time.Now()
-	c.must(b, "-n", namespace, "run", "bare", "--image", image, "--image-pull-policy=IfNotPresent", "--restart=Never",
+	c.Must(b, "-n", namespace, "run", "bare", "--image", image, "--image-pull-policy=IfNotPresent", "--restart=Never",
 		`--overrides={"spec":{"nodeSelector":{"kubernetes.io/hostname":"node-1"},"terminationGracePeriodSeconds":0}}`, "--", "--version")
-	c.must(b, "-n", namespace, "wait", "pod/bare", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
-	if out := c.must(b, "-n", namespace, "logs", "bare"); out == "" {
+	c.Must(b, "-n", namespace, "wait", "pod/bare", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+	if out := c.Must(b, "-n", namespace, "logs", "bare"); out == "" {
 		b.Fatal("the bare pod printed nothing")
 	}
 	end := time.Since(start)
-	c.must(b, "-n", namespace, "delete", "pod", "bare", "--wait")
+	c.Must(b, "-n", namespace, "delete", "pod", "bare", "--wait")
 	return end
 }
 

@@ -37,12 +37,12 @@ PS1='ready> ' PS2= HISTFILE=
 func newShell(t *testing.T, c *cluster) *shell {
 	t.Helper()
 	folder := t.TempDir()
-	if err := os.Symlink(filepath.Join(filepath.Dir(c.program), "kubectl-cosanet"), filepath.Join(folder, "kubectl-cosanet")); err != nil {
+	if err := os.Symlink(filepath.Join(filepath.Dir(c.Program), "kubectl-cosanet"), filepath.Join(folder, "kubectl-cosanet")); err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "KUBECONFIG="+c.kubeconfig, "TERM=dumb", "INPUTRC=/dev/null", "COLUMNS=200",
-		"HOME="+folder, "PATH="+folder+":"+filepath.Dir(c.kubectl)+":/usr/bin:/bin")
-	install := exec.Command(c.kubectl, "cosanet", "completion", "install")
+	env := append(os.Environ(), "KUBECONFIG="+c.Kubeconfig, "TERM=dumb", "INPUTRC=/dev/null", "COLUMNS=200",
+		"HOME="+folder, "PATH="+folder+":"+filepath.Dir(c.Kubectl)+":/usr/bin:/bin")
+	install := exec.Command(c.Kubectl, "cosanet", "completion", "install")
 	install.Env = env
 	if out, err := install.CombinedOutput(); err != nil || string(out) != folder+"/kubectl_complete-cosanet installed\n" {
 		t.Fatalf("kubectl cosanet completion install: %v\n%s", err, out)
@@ -143,7 +143,7 @@ func (sh *shell) completions(t *testing.T, line string) []string {
 func TestTabKey(t *testing.T) {
 	c := need(t)
 	sh := newShell(t, c)
-	contexts := strings.Fields(c.must(t, "config", "get-contexts", "-o", "name"))
+	contexts := strings.Fields(c.Must(t, "config", "get-contexts", "-o", "name"))
 	slices.Sort(contexts)
 	tests := []struct {
 		name, line string

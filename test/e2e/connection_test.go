@@ -12,9 +12,9 @@ func TestConnectionFlags(t *testing.T) {
 	c := withShop(t)
 	const namespace = "shop"
 	viewer := c.in(t, t.TempDir(), namespace)
-	viewer.must(t, "config", "use-context", "viewer")
+	viewer.Must(t, "config", "use-context", "viewer")
 	elsewhere := *c
-	elsewhere.env = append(os.Environ(), "KUBECONFIG="+filepath.Join(t.TempDir(), "nosuch"), "PATH="+filepath.Dir(c.program)+":"+os.Getenv("PATH"))
+	elsewhere.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(t.TempDir(), "nosuch"), "PATH="+filepath.Dir(c.Program)+":"+os.Getenv("PATH"))
 	tests := []struct {
 		name string
 		from *cluster
@@ -30,7 +30,7 @@ func TestConnectionFlags(t *testing.T) {
 		{"--as", c, []string{"-n", namespace, "--as", "operator"}, 1, `User "operator" cannot list resource "pods"`},
 		{"--as-group", c, []string{"-n", namespace, "--as", "operator", "--as-group", "system:masters"}, 0, ""},
 		{"no kubeconfig", &elsewhere, []string{"-n", namespace}, 1, "error: "},
-		{"--kubeconfig", &elsewhere, []string{"-n", namespace, "--kubeconfig", c.kubeconfig}, 0, ""},
+		{"--kubeconfig", &elsewhere, []string{"-n", namespace, "--kubeconfig", c.Kubeconfig}, 0, ""},
 		{"--kubeconfig that is not there", c, []string{"--kubeconfig", "/nosuch"}, 1, "stat /nosuch: no such file or directory"},
 		{"--request-timeout that is enough", c, []string{"-n", namespace, "--request-timeout", "30s"}, 0, ""},
 		{"--request-timeout in seconds", c, []string{"-n", namespace, "--request-timeout", "30"}, 0, ""},
@@ -40,14 +40,14 @@ func TestConnectionFlags(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := tt.from.cosanet(t, tt.code, append([]string{"top"}, tt.args...)...)
-			if table := rows(t, r.stdout); tt.code == 0 && table["web-0"] == nil {
-				t.Errorf("web-0 is not among the pods:\n%s", r.stdout)
+			r := tt.from.Cosanet(t, tt.code, append([]string{"top"}, tt.args...)...)
+			if table := rows(t, r.Stdout); tt.code == 0 && table["web-0"] == nil {
+				t.Errorf("web-0 is not among the pods:\n%s", r.Stdout)
 			}
-			if !strings.Contains(r.stderr, tt.says) {
-				t.Errorf("standard error does not say %q:\n%s", tt.says, r.stderr)
+			if !strings.Contains(r.Stderr, tt.says) {
+				t.Errorf("standard error does not say %q:\n%s", tt.says, r.Stderr)
 			}
 		})
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }

@@ -15,7 +15,7 @@ import (
 // raw is what `kubectl cosanet raw ARGS` says, decoded.
 func (c *cluster) raw(t testing.TB, args ...string) *metrics.Snapshot {
 	t.Helper()
-	s, err := metrics.Parse(strings.NewReader(c.cosanet(t, 0, append([]string{"raw"}, args...)...).stdout))
+	s, err := metrics.Parse(strings.NewReader(c.Cosanet(t, 0, append([]string{"raw"}, args...)...).Stdout))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func record(t testing.TB, s *metrics.Snapshot, name string) *metrics.Record {
 func (c *cluster) nstat(t testing.TB, pod string) map[string]float64 {
 	t.Helper()
 	counters := map[string]float64{}
-	for line := range strings.Lines(c.inPod(t, c.pod(t, pod), "nstat", "-asz")) {
+	for line := range strings.Lines(c.InPod(t, c.Pod(t, namespace, pod), "nstat", "-asz")) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || strings.HasPrefix(line, "#") {
 			continue
@@ -98,7 +98,7 @@ func TestOriginalNamesAndLabels(t *testing.T) {
 	}
 	defer file.Close()
 	kernel := c.nstat(t, "quiet-1")
-	text := c.cosanet(t, 0, "raw", "-n", namespace, "quiet-1", "full-queue").stdout
+	text := c.Cosanet(t, 0, "raw", "-n", namespace, "quiet-1", "full-queue").Stdout
 	s, err := metrics.Parse(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
@@ -221,9 +221,9 @@ func TestControllersEqualOwnerReferences(t *testing.T) {
 // topOwner follows ownerReferences up to the controller that people know.
 func (c *cluster) topOwner(t testing.TB, pod string) string {
 	t.Helper()
-	owner := c.must(t, "-n", namespace, "get", "pod", pod, "-o", "jsonpath={.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name}")
+	owner := c.Must(t, "-n", namespace, "get", "pod", pod, "-o", "jsonpath={.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name}")
 	if name, ok := strings.CutPrefix(owner, "ReplicaSet/"); ok {
-		owner = c.must(t, "-n", namespace, "get", "replicaset", name, "-o", "jsonpath={.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name}")
+		owner = c.Must(t, "-n", namespace, "get", "replicaset", name, "-o", "jsonpath={.metadata.ownerReferences[0].kind}/{.metadata.ownerReferences[0].name}")
 	}
 	return owner
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // TestExamples types what the help of every command gives as examples, line by line, into a shell whose context is in the
@@ -19,20 +21,20 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"before.prom", "after.prom"} { // of another day
-		c.cosanet(t, 0, "snapshot", "-n", "shop", "-o", filepath.Join(folder, file))
+		c.Cosanet(t, 0, "snapshot", "-n", "shop", "-o", filepath.Join(folder, file))
 	}
-	t.Cleanup(func() { c.run("cosanet", "serve", "--remove") })
+	t.Cleanup(func() { c.Run("cosanet", "serve", "--remove") })
 	examples := 0
 	for _, command := range c.commands(t) {
 		for _, line := range c.examples(t, command) {
 			examples++
 			t.Run(line, func(t *testing.T) {
 				shell := exec.Command("bash", "-o", "pipefail", "-c", line)
-				shell.Env, shell.Dir = c.env, folder
-				r := finish(shell)
-				different := r.code == 1 && strings.Contains(line, " diff ")
-				if r.code != 0 && !different || strings.Contains(r.stderr, "error:") {
-					t.Errorf("exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+				shell.Env, shell.Dir = c.Env, folder
+				r := embedded.Finish(shell)
+				different := r.Code == 1 && strings.Contains(line, " diff ")
+				if r.Code != 0 && !different || strings.Contains(r.Stderr, "error:") {
+					t.Errorf("exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
 				}
 			})
 		}
@@ -40,7 +42,7 @@ func TestExamples(t *testing.T) {
 	if examples < 20 {
 		t.Errorf("%d examples: they are no longer found where they are", examples)
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // withShop is the cluster with the pods that the examples name, until the test ends.
@@ -48,12 +50,12 @@ func withShop(t *testing.T) *cluster {
 	t.Helper()
 	c := reach(t)
 	t.Cleanup(func() {
-		c.must(t, "delete", "-f", "testdata/examples.yaml", "--ignore-not-found", "--wait", "--timeout=60s")
+		c.Must(t, "delete", "-f", "testdata/examples.yaml", "--ignore-not-found", "--wait", "--timeout=60s")
 	})
-	c.must(t, "apply", "-f", "testdata/examples.yaml")
-	c.must(t, "wait", "crd", "podmonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com", "--for=condition=Established", "--timeout=60s")
+	c.Must(t, "apply", "-f", "testdata/examples.yaml")
+	c.Must(t, "wait", "crd", "podmonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com", "--for=condition=Established", "--timeout=60s")
 	for _, namespace := range []string{"shop", "staging"} {
-		c.must(t, "-n", namespace, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s")
+		c.Must(t, "-n", namespace, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s")
 	}
 	return c
 }
@@ -61,24 +63,24 @@ func withShop(t *testing.T) *cluster {
 // in is the cluster with a home of its own, where the plugin is installed, and a context in a namespace.
 func (c *cluster) in(t *testing.T, home, namespace string) *cluster {
 	t.Helper()
-	config, err := os.ReadFile(c.kubeconfig)
+	config, err := os.ReadFile(c.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := *c
-	own.kubeconfig = filepath.Join(home, "kubeconfig")
-	if err := os.WriteFile(own.kubeconfig, config, 0o600); err != nil {
+	own.Kubeconfig = filepath.Join(home, "kubeconfig")
+	if err := os.WriteFile(own.Kubeconfig, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	folder := filepath.Join(home, "bin")
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(filepath.Dir(c.program), "kubectl-cosanet"), filepath.Join(folder, "kubectl-cosanet")); err != nil {
+	if err := os.Symlink(filepath.Join(filepath.Dir(c.Program), "kubectl-cosanet"), filepath.Join(folder, "kubectl-cosanet")); err != nil {
 		t.Fatal(err)
 	}
-	own.env = append(os.Environ(), "HOME="+home, "KUBECONFIG="+own.kubeconfig, "PATH="+folder+":"+filepath.Dir(c.kubectl)+":/usr/bin:/bin")
-	own.must(t, "config", "set-context", "--current", "--namespace", namespace)
+	own.Env = append(os.Environ(), "HOME="+home, "KUBECONFIG="+own.Kubeconfig, "PATH="+folder+":"+filepath.Dir(c.Kubectl)+":/usr/bin:/bin")
+	own.Must(t, "config", "set-context", "--current", "--namespace", namespace)
 	return &own
 }
 
@@ -86,7 +88,7 @@ func (c *cluster) in(t *testing.T, home, namespace string) *cluster {
 func (c *cluster) commands(t *testing.T) [][]string {
 	t.Helper()
 	list := func(command ...string) (names []string) {
-		help := c.cosanet(t, 0, append(command, "--help")...).stdout
+		help := c.Cosanet(t, 0, append(command, "--help")...).Stdout
 		_, after, _ := strings.Cut(help, "\nCommands:\n")
 		block, _, _ := strings.Cut(after, "\n\n")
 		for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(block, -1) {
@@ -107,7 +109,7 @@ func (c *cluster) commands(t *testing.T) [][]string {
 // examples are those of a command's help.
 func (c *cluster) examples(t *testing.T, command []string) []string {
 	t.Helper()
-	help := c.cosanet(t, 0, append(command, "--help")...).stdout
+	help := c.Cosanet(t, 0, append(command, "--help")...).Stdout
 	_, after, ok := strings.Cut(help, "\nExamples:\n")
 	if !ok {
 		t.Errorf("kubectl cosanet %s --help has no examples:\n%s", strings.Join(command, " "), help)

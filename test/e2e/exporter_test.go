@@ -16,20 +16,21 @@ import (
 
 	"github.com/cosanet/kubectl-cosanet/deploy"
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // TestExporter installs the DaemonSet, lets the views and a real Prometheus use it, updates it under their eyes, and takes
 // it away.
 func TestExporter(t *testing.T) {
 	c := need(t)
-	t.Cleanup(func() { c.run("cosanet", "serve", "--remove") })
-	r := c.cosanet(t, 0, "serve")
+	t.Cleanup(func() { c.Run("cosanet", "serve", "--remove") })
+	r := c.Cosanet(t, 0, "serve")
 	for _, object := range []string{"namespace/cosanet", "serviceaccount/cosanet-exporter", "daemonset.apps/cosanet-exporter", "service/cosanet-exporter", "networkpolicy.networking.k8s.io/cosanet-exporter"} {
-		if !strings.Contains(r.stdout, object) {
-			t.Errorf("serve does not say that it applied %s:\n%s", object, r.stdout)
+		if !strings.Contains(r.Stdout, object) {
+			t.Errorf("serve does not say that it applied %s:\n%s", object, r.Stdout)
 		}
 	}
-	if got := c.must(t, "-n", "cosanet", "get", "daemonset", "cosanet-exporter", "-o", "jsonpath={.status.numberReady}"); got != "2" {
+	if got := c.Must(t, "-n", "cosanet", "get", "daemonset", "cosanet-exporter", "-o", "jsonpath={.status.numberReady}"); got != "2" {
 		t.Fatalf("serve ended with %s exporters ready, want one on each of 2 nodes", got)
 	}
 	p := c.startPrometheus(t, c.prometheusConfig(t))
@@ -116,8 +117,8 @@ type target struct {
 func (c *cluster) targets() []target {
 	targets := []target{}
 	var pods corev1.PodList
-	r := c.run("get", "pods", "-n", "cosanet", "-l", "app.kubernetes.io/name=cosanet,app.kubernetes.io/component=exporter", "-o", "json")
-	if r.code != 0 || json.Unmarshal([]byte(r.stdout), &pods) != nil {
+	r := c.Run("get", "pods", "-n", "cosanet", "-l", "app.kubernetes.io/name=cosanet,app.kubernetes.io/component=exporter", "-o", "json")
+	if r.Code != 0 || json.Unmarshal([]byte(r.Stdout), &pods) != nil {
 		return targets // none yet: tests that want some say so
 	}
 	for _, pod := range pods.Items {
@@ -139,9 +140,9 @@ func (c *cluster) targets() []target {
 func (c *cluster) testViewsOfExporter(t *testing.T) {
 	for _, source := range []string{"auto", "exporter", "pod"} {
 		before := c.createdPods(t)
-		r := c.cosanet(t, 0, "top", "-n", namespace, "--source", source, "--columns", "LISTENDROP")
-		if !slices.ContainsFunc(strings.Split(r.stdout, "\n"), func(line string) bool { return strings.HasPrefix(line, "full-queue") }) {
-			t.Errorf("--source %s shows no row of full-queue:\n%s%s", source, r.stdout, r.stderr)
+		r := c.Cosanet(t, 0, "top", "-n", namespace, "--source", source, "--columns", "LISTENDROP")
+		if !slices.ContainsFunc(strings.Split(r.Stdout, "\n"), func(line string) bool { return strings.HasPrefix(line, "full-queue") }) {
+			t.Errorf("--source %s shows no row of full-queue:\n%s%s", source, r.Stdout, r.Stderr)
 		}
 		created := c.createdPods(t) - before
 		if (created > 0) != (source == "pod") {
@@ -162,13 +163,13 @@ func (c *cluster) testViewsOfExporter(t *testing.T) {
 	if got, want := names(byExporter), names(byPod); !slices.Equal(got, want) {
 		t.Errorf("the exporter has the series %v, a pod %v", got, want)
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // createdPods counts the collector pods that were ever created, by the scheduler's events.
 func (c *cluster) createdPods(t *testing.T) int {
 	t.Helper()
-	names := c.must(t, "get", "events", "-A", "--field-selector", "reason=Scheduled", "-o", `jsonpath={range .items[*]}{.involvedObject.name}{"\n"}{end}`)
+	names := c.Must(t, "get", "events", "-A", "--field-selector", "reason=Scheduled", "-o", `jsonpath={range .items[*]}{.involvedObject.name}{"\n"}{end}`)
 	n := 0
 	for name := range strings.Lines(names) {
 		if strings.HasPrefix(name, "cosanet-") && !strings.HasPrefix(name, "cosanet-exporter-") {
@@ -181,10 +182,10 @@ func (c *cluster) createdPods(t *testing.T) int {
 // Prometheus has a pod's counters from each node, with the values that the kernel shows in the pod.
 func (c *cluster) testSeries(t *testing.T, p *prometheus) {
 	for _, name := range []string{"quiet-1", "quiet-2", "full-queue"} {
-		pod := c.pod(t, name)
+		pod := c.Pod(t, namespace, name)
 		for _, counter := range []string{"CurrEstab", "ActiveOpens"} {
 			series := "cosanet_proc_net_snmp_Tcp_" + counter + labels("job", "cosanet", "cosanet_namespace", namespace, "cosanet_pod", name, "cosanet_node", pod.Spec.NodeName)
-			c.eventually(t, series+" is what /proc/net/snmp says in the pod", func() error {
+			embedded.Eventually(t, series+" is what /proc/net/snmp says in the pod", func() error {
 				before := c.tcpCounter(t, pod, counter)
 				time.Sleep(2 * scrapeInterval)
 				got, err := p.one(series)
@@ -207,7 +208,7 @@ func (c *cluster) testSeries(t *testing.T, p *prometheus) {
 func (c *cluster) tcpCounter(t *testing.T, pod corev1.Pod, field string) float64 {
 	t.Helper()
 	var names, values []string
-	for line := range strings.Lines(c.inPod(t, pod, "cat", "/proc/net/snmp")) {
+	for line := range strings.Lines(c.InPod(t, pod, "cat", "/proc/net/snmp")) {
 		if strings.HasPrefix(line, "Tcp:") {
 			names, values = values, strings.Fields(line)
 		}

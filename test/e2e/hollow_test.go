@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // hollowNodes selects the nodes and pods that test/hollow makes.
@@ -43,7 +43,7 @@ func TestHollow(t *testing.T) {
 	t.Run("troubles", c.testHollowTroubles)
 	t.Run("again", func(t *testing.T) {
 		c.hollowCommand(t, "50", "--pods", "6")
-		if n := len(c.pods(t, hollowNodes)); n != 300 {
+		if n := len(c.Pods(t, hollowNodes)); n != 300 {
 			t.Errorf("a second start made it %d pods, want the 300 that there were", n)
 		}
 	})
@@ -52,15 +52,15 @@ func TestHollow(t *testing.T) {
 // hollowCommand runs `cluster hollow`.
 func (c *cluster) hollowCommand(t *testing.T, args ...string) {
 	t.Helper()
-	if r := finish(exec.Command(c.program, append([]string{"hollow"}, args...)...)); r.code != 0 {
-		t.Fatalf("cluster hollow %s: exit code %d: %s", strings.Join(args, " "), r.code, r.stderr)
+	if r := c.Control(append([]string{"hollow"}, args...)...); r.Code != 0 {
+		t.Fatalf("cluster hollow %s: exit code %d: %s", strings.Join(args, " "), r.Code, r.Stderr)
 	}
 }
 
 func (c *cluster) hollow(t *testing.T) []corev1.Node {
 	t.Helper()
 	var list corev1.NodeList
-	if err := json.Unmarshal([]byte(c.must(t, "get", "nodes", "-l", hollowNodes, "-o", "json")), &list); err != nil {
+	if err := json.Unmarshal([]byte(c.Must(t, "get", "nodes", "-l", hollowNodes, "-o", "json")), &list); err != nil {
 		t.Fatal(err)
 	}
 	return list.Items
@@ -77,7 +77,7 @@ func isReady(node *corev1.Node) bool {
 
 // All but the one that was told not to are Ready, each has its pods, and each pod's workload is known.
 func (c *cluster) testHollowNodes(t *testing.T) {
-	c.eventually(t, "49 of 50 nodes are Ready", func() error {
+	embedded.Eventually(t, "49 of 50 nodes are Ready", func() error {
 		ready := 0
 		nodes := c.hollow(t)
 		for i := range nodes {
@@ -91,7 +91,7 @@ func (c *cluster) testHollowNodes(t *testing.T) {
 		return nil
 	})
 	byNode := map[string]int{}
-	for _, pod := range c.pods(t, hollowNodes) {
+	for _, pod := range c.Pods(t, hollowNodes) {
 		byNode[pod.Spec.NodeName]++
 		if pod.Status.Phase != corev1.PodRunning || len(pod.OwnerReferences) != 1 || pod.OwnerReferences[0].Kind != "ReplicaSet" {
 			t.Errorf("pod %s/%s is %s, owned by %v", pod.Namespace, pod.Name, pod.Status.Phase, pod.OwnerReferences)
@@ -108,8 +108,8 @@ func (c *cluster) testHollowNodes(t *testing.T) {
 func (c *cluster) wellHollowNode(t *testing.T) string {
 	t.Helper()
 	for _, node := range c.hollow(t) {
-		r := c.run("cosanet", "top", "--node", node.Name, "--interval", "0")
-		if r.code == 0 {
+		r := c.Run("cosanet", "top", "--node", node.Name, "--interval", "0")
+		if r.Code == 0 {
 			return node.Name
 		}
 	}
@@ -119,7 +119,7 @@ func (c *cluster) wellHollowNode(t *testing.T) string {
 
 func (c *cluster) testHollowLogs(t *testing.T, node string) {
 	pod := c.podsOn(t, node)[0]
-	if got := c.must(t, "logs", "-n", pod.Namespace, pod.Name); got != "hollow: nothing runs here\n" {
+	if got := c.Must(t, "logs", "-n", pod.Namespace, pod.Name); got != "hollow: nothing runs here\n" {
 		t.Errorf("its log is %q", got)
 	}
 }
@@ -127,7 +127,7 @@ func (c *cluster) testHollowLogs(t *testing.T, node string) {
 // podsOn are the node's own pods.
 func (c *cluster) podsOn(t *testing.T, node string) (pods []corev1.Pod) {
 	t.Helper()
-	for _, pod := range c.pods(t, hollowNodes) {
+	for _, pod := range c.Pods(t, hollowNodes) {
 		if pod.Spec.NodeName == node {
 			pods = append(pods, pod)
 		}
@@ -137,16 +137,16 @@ func (c *cluster) podsOn(t *testing.T, node string) (pods []corev1.Pod) {
 
 // top has a row for each pod that the API server knows on the node, found by its UID, and the node's own.
 func (c *cluster) testHollowTop(t *testing.T, node string) {
-	r := c.cosanet(t, 0, "top", "--node", node, "-A", "--interval", "200ms")
-	if r.stderr != "" {
-		t.Errorf("messages: %s", r.stderr)
+	r := c.Cosanet(t, 0, "top", "--node", node, "-A", "--interval", "200ms")
+	if r.Stderr != "" {
+		t.Errorf("messages: %s", r.Stderr)
 	}
 	for _, name := range append([]string{"node/" + node}, podNames(c.podsOn(t, node))...) {
-		if !strings.Contains(r.stdout, name) {
-			t.Errorf("no row of %s:\n%s", name, r.stdout)
+		if !strings.Contains(r.Stdout, name) {
+			t.Errorf("no row of %s:\n%s", name, r.Stdout)
 		}
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 func podNames(pods []corev1.Pod) (names []string) {
@@ -159,7 +159,7 @@ func podNames(pods []corev1.Pod) (names []string) {
 // Two samples are as far apart as was asked, and bytes came in between.
 func (c *cluster) testHollowRates(t *testing.T, node string) {
 	file := t.TempDir() + "/hollow.prom"
-	c.cosanet(t, 0, "snapshot", "--node", node, "-A", "--interval", "300ms", "-o", file)
+	c.Cosanet(t, 0, "snapshot", "--node", node, "-A", "--interval", "300ms", "-o", file)
 	snapshots := readSnapshots(t, file)
 	if len(snapshots) != 2 {
 		t.Fatalf("%d samples, want 2", len(snapshots))
@@ -204,26 +204,26 @@ func readSnapshots(t *testing.T, file string) (snapshots []*metrics.Snapshot) {
 func (c *cluster) testHollowDeletion(t *testing.T, node string) {
 	const manifest = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"guest","namespace":"hollow-1"},"spec":{"nodeName":"%s","terminationGracePeriodSeconds":2,` +
 		`"tolerations":[{"operator":"Exists"}],"containers":[{"name":"c","image":"guest.test/c:1"}]}}`
-	create := c.command("create", "-f", "-")
+	create := c.Command("create", "-f", "-")
 	create.Stdin = strings.NewReader(fmt.Sprintf(manifest, node))
-	if r := finish(create); r.code != 0 {
-		t.Fatal(r.stderr)
+	if r := embedded.Finish(create); r.Code != 0 {
+		t.Fatal(r.Stderr)
 	}
-	c.must(t, "-n", "hollow-1", "wait", "pod/guest", "--for=condition=Ready", "--timeout=30s")
-	if out := c.cosanet(t, 0, "top", "--node", node, "-A", "--interval", "0").stdout; !strings.Contains(out, "guest") {
+	c.Must(t, "-n", "hollow-1", "wait", "pod/guest", "--for=condition=Ready", "--timeout=30s")
+	if out := c.Cosanet(t, 0, "top", "--node", node, "-A", "--interval", "0").Stdout; !strings.Contains(out, "guest") {
 		t.Errorf("a pod that came is not among the node's:\n%s", out)
 	}
-	c.must(t, "-n", "hollow-1", "delete", "pod", "guest", "--wait=false")
-	if since := c.must(t, "-n", "hollow-1", "get", "pod", "guest", "-o", "jsonpath={.metadata.deletionTimestamp}"); since == "" {
+	c.Must(t, "-n", "hollow-1", "delete", "pod", "guest", "--wait=false")
+	if since := c.Must(t, "-n", "hollow-1", "get", "pod", "guest", "-o", "jsonpath={.metadata.deletionTimestamp}"); since == "" {
 		t.Error("it is not on its way out")
 	}
-	c.must(t, "-n", "hollow-1", "wait", "pod/guest", "--for=delete", "--timeout=30s")
+	c.Must(t, "-n", "hollow-1", "wait", "pod/guest", "--for=delete", "--timeout=30s")
 }
 
 // Every trouble that was asked for shows, on one node each, as itself.
 func (c *cluster) testHollowTroubles(t *testing.T) {
-	r := c.run(append([]string{"cosanet", "top", "-A", "--interval", "0", "--timeout", "20s", "--max-concurrent-nodes", "50"}, c.nodeFlags(t)...)...)
-	if r.code == 0 {
+	r := c.Run(append([]string{"cosanet", "top", "-A", "--interval", "0", "--timeout", "20s", "--max-concurrent-nodes", "50"}, c.nodeFlags(t)...)...)
+	if r.Code == 0 {
 		t.Error("no trouble at all")
 	}
 	for trouble, want := range map[string]string{
@@ -234,16 +234,16 @@ func (c *cluster) testHollowTroubles(t *testing.T) {
 	} {
 		found := false
 		for word := range strings.SplitSeq(want, "|") {
-			found = found || strings.Contains(r.stderr, word)
+			found = found || strings.Contains(r.Stderr, word)
 		}
 		if !found {
-			t.Errorf("%s does not show as %s:\n%s", trouble, want, r.stderr)
+			t.Errorf("%s does not show as %s:\n%s", trouble, want, r.Stderr)
 		}
 	}
-	if !strings.Contains(r.stderr, "4 of 50 nodes failed") {
-		t.Errorf("other nodes failed, too:\n%s", r.stderr)
+	if !strings.Contains(r.Stderr, "4 of 50 nodes failed") {
+		t.Errorf("other nodes failed, too:\n%s", r.Stderr)
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 func (c *cluster) nodeFlags(t *testing.T) (flags []string) {
@@ -258,11 +258,11 @@ func (c *cluster) nodeFlags(t *testing.T) (flags []string) {
 func (c *cluster) testNothingHollowLeft(t *testing.T) {
 	t.Helper()
 	for _, what := range []string{"nodes", "pods", "replicasets", "leases", "namespaces", "daemonsets"} {
-		if out := c.must(t, "get", what, "-A", "-l", hollowNodes, "-o", "name"); out != "" {
+		if out := c.Must(t, "get", what, "-A", "-l", hollowNodes, "-o", "name"); out != "" {
 			t.Errorf("left behind: %s", out)
 		}
 	}
-	if out := c.must(t, "get", "leases", "-n", "kube-node-lease", "-o", "name"); strings.Contains(out, "hollow-") {
+	if out := c.Must(t, "get", "leases", "-n", "kube-node-lease", "-o", "name"); strings.Contains(out, "hollow-") {
 		t.Errorf("left behind: %s", out)
 	}
 }

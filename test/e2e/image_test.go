@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // Where there is no registry: an image that no node has, by its digest as a release asks for it, is refused with the command
@@ -19,10 +21,10 @@ func TestImageIsLoadedWithoutARegistry(t *testing.T) {
 	dir, digest := c.freshArchive(t, name)
 	args := []string{"top", "--node", "node-1", "--no-headers", "--collector-namespace", namespace, "--image", name + "@" + digest}
 
-	r := c.cosanet(t, 1, append(args, "--image-pull-policy", "Never")...)
+	r := c.Cosanet(t, 1, append(args, "--image-pull-policy", "Never")...)
 	for _, want := range []string{"ErrImageNeverPull", "kubectl cosanet image says how to load " + name + "@" + digest + " onto the node"} {
-		if !strings.Contains(r.stderr, want) {
-			t.Errorf("stderr does not say %q:\n%s", want, r.stderr)
+		if !strings.Contains(r.Stderr, want) {
+			t.Errorf("stderr does not say %q:\n%s", want, r.Stderr)
 		}
 	}
 
@@ -34,17 +36,17 @@ func TestImageIsLoadedWithoutARegistry(t *testing.T) {
 	c.onNode(t, "node-1", text, "sh", "-c", "mkdir -p "+there+"/dist && cat >"+there+"/dist/collector-image.tar")
 	defer c.onNode(t, "node-1", nil, "rm", "-r", there)
 	defer c.removeImage(t, "node-1", "airgap.test/cosanet")
-	c.onNode(t, "node-1", []byte("cd "+there+"\n"+c.cosanet(t, 0, "image", "--load", "containerd").stdout), "sh", "-e")
+	c.onNode(t, "node-1", []byte("cd "+there+"\n"+c.Cosanet(t, 0, "image", "--load", "containerd").Stdout), "sh", "-e")
 
 	for _, policy := range []string{"Never", "IfNotPresent"} {
-		c.eventually(t, "containerd offers what it imported", func() error {
-			if r := c.run(append([]string{"cosanet"}, append(args, "--image-pull-policy", policy)...)...); r.code != 0 {
-				return fmt.Errorf("exit code %d: %s", r.code, r.stderr)
+		embedded.Eventually(t, "containerd offers what it imported", func() error {
+			if r := c.Run(append([]string{"cosanet"}, append(args, "--image-pull-policy", policy)...)...); r.Code != 0 {
+				return fmt.Errorf("exit code %d: %s", r.Code, r.Stderr)
 			}
 			return nil
 		})
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // A registry of one's own, with a password: what kubectl cosanet image prints pushes the archive there; the node's pull is
@@ -57,16 +59,16 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 		}
 		t.Skip("no skopeo, by which an archive is pushed to a registry")
 	}
-	tag := c.cosanet(t, 0, "image", "-o", "jsonpath={.tag}").stdout
-	dir, _ := c.freshArchive(t, c.cosanet(t, 0, "image", "-o", "jsonpath={.repository}").stdout+":"+tag)
+	tag := c.Cosanet(t, 0, "image", "-o", "jsonpath={.tag}").Stdout
+	dir, _ := c.freshArchive(t, c.Cosanet(t, 0, "image", "-o", "jsonpath={.repository}").Stdout+":"+tag)
 	registry := c.startRegistry(t, "node-1")
 	name := registry.address + "/team/cosanet:" + tag
 	c.push(t, registry, dir, name)
 
-	c.must(t, "-n", namespace, "create", "secret", "docker-registry", "pull", "--docker-server="+registry.address, "--docker-username=me", "--docker-password=secret")
-	defer c.must(t, "-n", namespace, "delete", "secret", "pull")
-	top := func(code int, args ...string) result {
-		return c.cosanet(t, code, append([]string{"top", "--node", "node-1", "--no-headers", "--collector-namespace", namespace, "--image", name}, args...)...)
+	c.Must(t, "-n", namespace, "create", "secret", "docker-registry", "pull", "--docker-server="+registry.address, "--docker-username=me", "--docker-password=secret")
+	defer c.Must(t, "-n", namespace, "delete", "secret", "pull")
+	top := func(code int, args ...string) embedded.Result {
+		return c.Cosanet(t, code, append([]string{"top", "--node", "node-1", "--no-headers", "--collector-namespace", namespace, "--image", name}, args...)...)
 	}
 
 	for _, tt := range []struct {
@@ -76,8 +78,8 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 		{nil, "kubectl create secret docker-registry NAME -n e2e --docker-server=" + registry.address},
 		{[]string{"--image-pull-secret", "nosuch"}, registry.address + " does not take what --image-pull-secret names: kubectl get secret -n e2e nosuch"},
 	} {
-		if r := top(1, tt.args...); !strings.Contains(r.stderr, tt.want) {
-			t.Errorf("stderr does not say %q:\n%s", tt.want, r.stderr)
+		if r := top(1, tt.args...); !strings.Contains(r.Stderr, tt.want) {
+			t.Errorf("stderr does not say %q:\n%s", tt.want, r.Stderr)
 		}
 	}
 	if registry.seen("401 - ", "/manifests/") == 0 || registry.seen("200 me GET", "/blobs/") != 0 {
@@ -85,8 +87,8 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 	}
 
 	defer c.removeImage(t, "node-1", registry.address)
-	if r := top(0, "--image-pull-secret", "pull"); !strings.Contains(r.stdout, "node/node-1") {
-		t.Errorf("no row of node-1:\n%s%s", r.stdout, r.stderr)
+	if r := top(0, "--image-pull-secret", "pull"); !strings.Contains(r.Stdout, "node/node-1") {
+		t.Errorf("no row of node-1:\n%s%s", r.Stdout, r.Stderr)
 	}
 	if registry.seen("200 me GET", "/manifests/") == 0 || registry.seen("200 me GET", "/blobs/") < 2 {
 		t.Errorf("a pull of a manifest, a configuration and a layer is expected: %q", registry.requests)
@@ -95,16 +97,16 @@ func TestImageIsPulledWithASecret(t *testing.T) {
 	// The exporter is pulled in the same way, also where the node has the image: Always asks the registry.
 	before := registry.seen("200 me ", "/manifests/")
 	exporter := []string{"serve", "--collector-namespace", "e2e-pull"}
-	c.must(t, "create", "namespace", "e2e-pull")
-	defer c.must(t, "delete", "namespace", "e2e-pull", "--ignore-not-found", "--timeout=60s")
-	c.must(t, "-n", "e2e-pull", "create", "secret", "docker-registry", "pull", "--docker-server="+registry.address, "--docker-username=me", "--docker-password=secret")
-	c.must(t, "label", "namespace", "e2e-pull", "pod-security.kubernetes.io/enforce=privileged")
-	c.cosanet(t, 0, append(exporter, "--image", name, "--image-pull-secret", "pull", "--image-pull-policy", "Always", "--node-selector", "kubernetes.io/hostname=node-1", "--timeout", "90s")...)
+	c.Must(t, "create", "namespace", "e2e-pull")
+	defer c.Must(t, "delete", "namespace", "e2e-pull", "--ignore-not-found", "--timeout=60s")
+	c.Must(t, "-n", "e2e-pull", "create", "secret", "docker-registry", "pull", "--docker-server="+registry.address, "--docker-username=me", "--docker-password=secret")
+	c.Must(t, "label", "namespace", "e2e-pull", "pod-security.kubernetes.io/enforce=privileged")
+	c.Cosanet(t, 0, append(exporter, "--image", name, "--image-pull-secret", "pull", "--image-pull-policy", "Always", "--node-selector", "kubernetes.io/hostname=node-1", "--timeout", "90s")...)
 	if registry.seen("200 me ", "/manifests/") == before {
 		t.Error("the exporter's image was not asked for")
 	}
-	c.cosanet(t, 0, append(exporter, "--remove", "--timeout", "60s")...)
-	c.wantNothingLeft(t)
+	c.Cosanet(t, 0, append(exporter, "--remove", "--timeout", "60s")...)
+	c.WantNothingLeft(t)
 }
 
 // push runs what kubectl cosanet image prints for a registry, as it is: where skopeo knows the password, and that this
@@ -125,10 +127,10 @@ func (c *cluster) push(t *testing.T, r *registry, dir, name string) {
 		}
 	}
 	script := exec.Command("nsenter", "--net="+r.netns, "sh", "-e")
-	script.Dir, script.Env = dir, append(c.env, "HOME="+dir, "REGISTRY_AUTH_FILE="+filepath.Join(dir, "auth.json"))
-	script.Stdin = strings.NewReader(c.cosanet(t, 0, "image", "--load", "registry", "--image", name).stdout)
-	if done := finish(script); done.code != 0 {
-		t.Fatalf("exit code %d: %s%s", done.code, done.stdout, done.stderr)
+	script.Dir, script.Env = dir, append(c.Env, "HOME="+dir, "REGISTRY_AUTH_FILE="+filepath.Join(dir, "auth.json"))
+	script.Stdin = strings.NewReader(c.Cosanet(t, 0, "image", "--load", "registry", "--image", name).Stdout)
+	if done := embedded.Finish(script); done.Code != 0 {
+		t.Fatalf("exit code %d: %s%s", done.Code, done.Stdout, done.Stderr)
 	}
 	if r.seen("201 me PUT", "/manifests/"+name[strings.LastIndex(name, ":")+1:]) == 0 {
 		t.Fatalf("nothing was pushed: %q", r.requests)

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // A Ctrl-C at whatever moment ends the command with 130 and leaves no pod.
@@ -18,13 +20,13 @@ func TestInterrupt(t *testing.T) {
 		reach func(t *testing.T) // returns when the moment has come
 	}{
 		{"before the pod", nil, func(*testing.T) { time.Sleep(30 * time.Millisecond) }},
-		{"pod pending", []string{"--image", "cosanet-demo:nosuch", "--image-pull-policy", "Never"}, func(t *testing.T) { c.waitCollector(t, "Pending") }},
-		{"pod created", nil, func(t *testing.T) { c.waitCollector(t, "") }},
-		{"streaming", []string{"--interval", "60s", "--timeout", "90s"}, func(t *testing.T) { c.waitCollector(t, "Running") }},
+		{"pod pending", []string{"--image", "cosanet-demo:nosuch", "--image-pull-policy", "Never"}, func(t *testing.T) { c.WaitCollector(t, "Pending") }},
+		{"pod created", nil, func(t *testing.T) { c.WaitCollector(t, "") }},
+		{"streaming", []string{"--interval", "60s", "--timeout", "90s"}, func(t *testing.T) { c.WaitCollector(t, "Running") }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			cmd := c.command(append([]string{"cosanet", "top", "-n", namespace, "quiet-1"}, test.args...)...)
+			cmd := c.Command(append([]string{"cosanet", "top", "-n", namespace, "quiet-1"}, test.args...)...)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			if err := cmd.Start(); err != nil {
@@ -45,50 +47,37 @@ func TestInterrupt(t *testing.T) {
 			if code := exit.ExitCode(); code != 130 && exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
 				t.Errorf("exit code %d, want 130\n%s", code, &stderr)
 			}
-			c.wantNothingLeft(t)
+			c.WantNothingLeft(t)
 		})
 	}
 }
 
-// waitCollector waits until a collector pod is there, in the given phase if that is not empty.
-func (c *cluster) waitCollector(t testing.TB, phase string) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		for _, pod := range c.pods(t, ours) {
-			if pod.DeletionTimestamp == nil && (phase == "" || string(pod.Status.Phase) == phase) {
-				return
-			}
-		}
-	}
-	t.Fatalf("no collector pod was %s in 30 s", phase)
-}
-
-// Closing the pipe early is no error of ours, and leaves nothing.
+// Closing the pipe early is no error of embedded.Ours, and leaves nothing.
 func TestPipeIntoHead(t *testing.T) {
 	c := need(t)
-	cmd := exec.Command("bash", "-o", "pipefail", "-c", `"$0" cosanet raw --all-nodes | head -n 3`, c.kubectl)
-	cmd.Env = c.env
-	r := finish(cmd)
-	if got := strings.Count(r.stdout, "\n"); got != 3 {
+	cmd := exec.Command("bash", "-o", "pipefail", "-c", `"$0" cosanet raw --all-nodes | head -n 3`, c.Kubectl)
+	cmd.Env = c.Env
+	r := embedded.Finish(cmd)
+	if got := strings.Count(r.Stdout, "\n"); got != 3 {
 		t.Errorf("%d lines, want 3", got)
 	}
-	if strings.Contains(r.stderr, "broken pipe") {
-		t.Errorf("it complains: %s", r.stderr)
+	if strings.Contains(r.Stderr, "broken pipe") {
+		t.Errorf("it complains: %s", r.Stderr)
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // addRefused makes what testdata/refused.yaml declares, and takes it away after the test.
 func (c *cluster) addRefused(t *testing.T) {
 	t.Helper()
-	c.must(t, "apply", "-f", "testdata/refused.yaml")
-	t.Cleanup(func() { c.must(t, "delete", "-f", "testdata/refused.yaml", "--wait", "--timeout=60s") })
+	c.Must(t, "apply", "-f", "testdata/refused.yaml")
+	t.Cleanup(func() { c.Must(t, "delete", "-f", "testdata/refused.yaml", "--wait", "--timeout=60s") })
 	for node, system := range map[string]string{"windows-1": "windows", "fargate-1": "linux", "silent-1": "linux"} {
 		ready := "True"
 		if node == "silent-1" {
 			ready = "Unknown"
 		}
-		c.must(t, "patch", "node", node, "--subresource=status", "--type=merge", "-p",
+		c.Must(t, "patch", "node", node, "--subresource=status", "--type=merge", "-p",
 			`{"status":{"nodeInfo":{"operatingSystem":"`+system+`"},"conditions":[{"type":"Ready","status":"`+ready+`","reason":"Test","message":"kubelet stopped posting node status"}]}}`)
 	}
 }
@@ -97,15 +86,15 @@ func (c *cluster) addRefused(t *testing.T) {
 func TestOneNodeOfTwoFails(t *testing.T) {
 	c := need(t)
 	c.addRefused(t)
-	r := c.cosanet(t, 1, "top", "-A", "--node", "node-1", "--node", "silent-1")
-	table := rows(t, r.stdout)
+	r := c.Cosanet(t, 1, "top", "-A", "--node", "node-1", "--node", "silent-1")
+	table := rows(t, r.Stdout)
 	if table["quiet-1"] == nil || table["node/node-1"] == nil || table["quiet-2"] != nil {
-		t.Errorf("the rows of node-1 alone should be there:\n%s", r.stdout)
+		t.Errorf("the rows of node-1 alone should be there:\n%s", r.Stdout)
 	}
-	if !strings.Contains(r.stderr, "silent-1") || !strings.Contains(r.stderr, "NotReady") {
-		t.Errorf("why silent-1 is missing should be said: %s", r.stderr)
+	if !strings.Contains(r.Stderr, "silent-1") || !strings.Contains(r.Stderr, "NotReady") {
+		t.Errorf("why silent-1 is missing should be said: %s", r.Stderr)
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // What cannot work is refused in words: the object, the reason, the next step. Nothing is left.
@@ -139,16 +128,16 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := c.cosanet(t, test.code, test.args...)
+			r := c.Cosanet(t, test.code, test.args...)
 			for _, want := range test.want {
-				if !strings.Contains(strings.ToLower(r.stderr), strings.ToLower(want)) {
-					t.Errorf("stderr does not mention %q:\n%s", want, r.stderr)
+				if !strings.Contains(strings.ToLower(r.Stderr), strings.ToLower(want)) {
+					t.Errorf("stderr does not mention %q:\n%s", want, r.Stderr)
 				}
 			}
-			if r.stdout != "" {
-				t.Errorf("on stdout: %s", r.stdout)
+			if r.Stdout != "" {
+				t.Errorf("on stdout: %s", r.Stdout)
 			}
-			c.wantNothingLeft(t)
+			c.WantNothingLeft(t)
 		})
 	}
 }
@@ -156,25 +145,25 @@ func TestRefusals(t *testing.T) {
 // cleanup removes what a killed run left, and only that.
 func TestCleanupAfterKill(t *testing.T) {
 	c := need(t)
-	cmd := c.command("cosanet", "top", "-n", namespace, "quiet-1", "--interval", "60s", "--timeout", "90s")
+	cmd := c.Command("cosanet", "top", "-n", namespace, "quiet-1", "--interval", "60s", "--timeout", "90s")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c.waitCollector(t, "Running")
+	c.WaitCollector(t, "Running")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()
-	if len(c.pods(t, ours)) == 0 {
+	if len(c.Pods(t, embedded.Ours)) == 0 {
 		t.Fatal("nothing left to clean up: the test shows nothing")
 	}
-	others := len(c.pods(t, "app=quiet"))
-	r := c.cosanet(t, 0, "cleanup")
-	if !strings.Contains(r.stdout+r.stderr, "cosanet-") {
-		t.Errorf("it does not say what it deleted: %s%s", r.stdout, r.stderr)
+	others := len(c.Pods(t, "app=quiet"))
+	r := c.Cosanet(t, 0, "cleanup")
+	if !strings.Contains(r.Stdout+r.Stderr, "cosanet-") {
+		t.Errorf("it does not say what it deleted: %s%s", r.Stdout, r.Stderr)
 	}
-	c.wantNothingLeft(t)
-	if got := len(c.pods(t, "app=quiet")); got != others {
+	c.WantNothingLeft(t)
+	if got := len(c.Pods(t, "app=quiet")); got != others {
 		t.Errorf("%d of %d other pods are left", got, others)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // scrapeInterval is that of the suite's Prometheus: short, so that rates are there soon.
@@ -55,7 +57,7 @@ func (c *cluster) startPrometheus(t *testing.T, config string) *prometheus {
 			t.Logf("prometheus ended (%v) and said:\n%s", err, p.output)
 		}
 	})
-	c.eventually(t, "Prometheus is ready", func() error {
+	embedded.Eventually(t, "Prometheus is ready", func() error {
 		response, err := http.Get(p.url + "/-/ready")
 		if err != nil {
 			return err
@@ -67,22 +69,6 @@ func (c *cluster) startPrometheus(t *testing.T, config string) *prometheus {
 		return nil
 	})
 	return p
-}
-
-// eventually waits until check has nothing to say against it, for a minute.
-func (c *cluster) eventually(t testing.TB, what string, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s: %v", what, err)
-		}
-		time.Sleep(250 * time.Millisecond)
-	}
 }
 
 // series is one series of an answer. Points are those of a range, or the one value of an instant.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 var update = flag.Bool("update", false, "write what the commands print into the README")
@@ -29,7 +31,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		c.must(t, "delete", "namespace", namespace, "--wait") // the README shows the demo's pods alone
+		c.Must(t, "delete", "namespace", namespace, "--wait") // the README shows the demo's pods alone
 	}
 	c.shell(t, "../../test/demo/deploy.sh")
 	blocks := consoleBlock.FindAllSubmatchIndex(text, -1)
@@ -57,7 +59,7 @@ func TestReadme(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // example is a command of a document, and what the document shows that it prints.
@@ -81,12 +83,12 @@ func examples(t *testing.T, block string) []example {
 func (c *cluster) shell(t *testing.T, line string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-c", "{ "+line+"; } 2>&1")
-	cmd.Env = append(c.env, "PATH="+filepath.Dir(c.kubectl)+":"+envOf(c.env, "PATH"))
-	r := finish(cmd)
-	if r.code < 0 || r.code > 1 {
-		t.Fatalf("%s: exit code %d: %s%s", line, r.code, r.stdout, r.stderr)
+	cmd.Env = append(c.Env, "PATH="+filepath.Dir(c.Kubectl)+":"+envOf(c.Env, "PATH"))
+	r := embedded.Finish(cmd)
+	if r.Code < 0 || r.Code > 1 {
+		t.Fatalf("%s: exit code %d: %s%s", line, r.Code, r.Stdout, r.Stderr)
 	}
-	return r.stdout
+	return r.Stdout
 }
 
 func envOf(env []string, name string) string {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // registry is a container registry with a password, on the loopback of a node: the one place from where containerd pulls
@@ -27,7 +29,7 @@ type registry struct {
 // startRegistry runs it until the test ends.
 func (c *cluster) startRegistry(t *testing.T, node string) *registry {
 	t.Helper()
-	r := &registry{netns: filepath.Join(filepath.Dir(c.kubeconfig), "netns", node)}
+	r := &registry{netns: filepath.Join(filepath.Dir(c.Kubeconfig), "netns", node)}
 	cmd := exec.Command("nsenter", "--net="+r.netns, "../../bin/tools/registry", "-user", "me", "-password", "secret")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
@@ -87,12 +89,12 @@ func (c *cluster) freshArchive(t *testing.T, name string) (dir, digest string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := finish(exec.Command("../../bin/tools/pack", "-ref", name, "-o", filepath.Join(dir, "dist", "collector-image.tar"),
+	r := embedded.Finish(exec.Command("../../bin/tools/pack", "-ref", name, "-o", filepath.Join(dir, "dist", "collector-image.tar"),
 		"-entrypoint", "/collector-"+strings.ToLower(rand.Text()), "linux/"+runtime.GOARCH+"="+binary))
-	if r.code != 0 {
-		t.Fatalf("pack: %s", r.stderr)
+	if r.Code != 0 {
+		t.Fatalf("pack: %s", r.Stderr)
 	}
-	return dir, strings.TrimSpace(r.stdout)
+	return dir, strings.TrimSpace(r.Stdout)
 }
 
 // removeImage removes the image of a repository from a node, under all names that it has there. To be deferred.
@@ -117,11 +119,11 @@ func (c *cluster) removeImage(t *testing.T, node, repository string) {
 // onNode runs a command on a node.
 func (c *cluster) onNode(t *testing.T, node string, stdin []byte, command ...string) string {
 	t.Helper()
-	cmd := exec.Command(c.program, append([]string{"exec", node, "--"}, command...)...)
+	cmd := exec.Command(c.Program, append([]string{"exec", node, "--"}, command...)...)
 	cmd.Stdin = bytes.NewReader(stdin)
-	r := finish(cmd)
-	if r.code != 0 {
-		t.Fatalf("%v on %s: exit code %d: %s%s", command, node, r.code, r.stdout, r.stderr)
+	r := embedded.Finish(cmd)
+	if r.Code != 0 {
+		t.Fatalf("%v on %s: exit code %d: %s%s", command, node, r.Code, r.Stdout, r.Stderr)
 	}
-	return r.stdout
+	return r.Stdout
 }

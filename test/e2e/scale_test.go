@@ -37,14 +37,14 @@ func BenchmarkScale(b *testing.B) {
 		b.Skip(scaleEnv + " names no number of nodes: make bench-scale")
 	}
 	c := reach(b)
-	c.must(b, "create", "clusterrolebinding", "cosanet-scale", "--clusterrole=cluster-admin", "--user=operator")
-	schema := c.command("apply", "-f", "-")
+	c.Must(b, "create", "clusterrolebinding", "cosanet-scale", "--clusterrole=cluster-admin", "--user=operator")
+	schema := c.Command("apply", "-f", "-")
 	schema.Stdin = strings.NewReader(flowSchema)
 	if out, err := schema.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
 	b.Cleanup(func() {
-		c.must(b, "delete", "clusterrolebinding/cosanet-scale", "flowschema/cosanet-scale")
+		c.Must(b, "delete", "clusterrolebinding/cosanet-scale", "flowschema/cosanet-scale")
 		c.makeHollow(b, "0")
 	})
 	for _, size := range sizes {
@@ -76,7 +76,7 @@ func BenchmarkScale(b *testing.B) {
 // makeHollow is hollowCommand for as many nodes as it takes time for.
 func (c *cluster) makeHollow(b *testing.B, args ...string) {
 	b.Helper()
-	if out, err := exec.Command(c.program, append([]string{"hollow"}, args...)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(c.Program, append([]string{"hollow"}, args...)...).CombinedOutput(); err != nil {
 		b.Fatalf("cluster hollow %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
@@ -86,7 +86,7 @@ func (c *cluster) scale(b *testing.B, nodes int, failing bool) {
 	b.Helper()
 	wire := c.wiretap(b)
 	before := c.requests(b)
-	cmd := c.command("cosanet", "top", "-A", "--node-selector", hollowNodes, "--interval", "0", "--timeout", "5m",
+	cmd := c.Command("cosanet", "top", "-A", "--node-selector", hollowNodes, "--interval", "0", "--timeout", "5m",
 		"--context", "operator", "--server", wire.server, "--tls-server-name", wire.host)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -107,7 +107,7 @@ func (c *cluster) scale(b *testing.B, nodes int, failing bool) {
 		b.Fatalf("%d rows of %d nodes, exit code %d: %v\n%s", rows, nodes, code, err, &stderr)
 	}
 	after := c.requests(b)
-	c.wantNothingLeft(b)
+	c.WantNothingLeft(b)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(took.Seconds(), "s/table")
 	b.ReportMetric(float64(rows-1), "rows")
@@ -125,7 +125,7 @@ type requests struct{ dispatched, rejected, logs float64 }
 
 func (c *cluster) requests(b *testing.B) (r requests) {
 	b.Helper()
-	text := c.must(b, "get", "--raw", "/metrics")
+	text := c.Must(b, "get", "--raw", "/metrics")
 	sum := func(name, with string) (total float64) {
 		for _, m := range regexp.MustCompile(`(?m)^`+name+`\{([^}]*)\} (\S+)$`).FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(m[1], with) {
@@ -153,7 +153,7 @@ type wiretap struct {
 
 func (c *cluster) wiretap(b *testing.B) *wiretap {
 	b.Helper()
-	server, err := url.Parse(c.must(b, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
+	server, err := url.Parse(c.Must(b, "config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}"))
 	if err != nil {
 		b.Fatal(err)
 	}

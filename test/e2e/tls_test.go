@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // Prometheus scrapes the exporter over TLS, whose certificate it checks, with a password; with a wrong one it does not.
@@ -57,7 +59,7 @@ func TestPrometheusOverTLS(t *testing.T) {
 	}
 	p := c.startPrometheus(t, fmt.Sprintf("global: {scrape_interval: %[1]s, scrape_timeout: %[1]s}\nscrape_configs:", scrapeInterval)+job("right", "right")+job("wrong", "wrong"))
 	want := func(expression string, want float64) {
-		c.eventually(t, expression, func() error {
+		embedded.Eventually(t, expression, func() error {
 			got, err := p.one(expression)
 			if err == nil && got != want {
 				err = fmt.Errorf("%v, want %v", got, want)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cosanet/kubectl-cosanet/deploy"
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // All rules evaluate, and the one that is about full listen queues is active for the pod whose queue is full, and for no
@@ -25,7 +26,7 @@ func (c *cluster) testRules(t *testing.T, p *prometheus) {
 			}
 		}
 	}
-	c.eventually(t, "every rule is evaluated, and CosanetListenOverflows is active for full-queue alone", func() error {
+	embedded.Eventually(t, "every rule is evaluated, and CosanetListenOverflows is active for full-queue alone", func() error {
 		if err := p.get("/api/v1/rules", &groups); err != nil {
 			return err
 		}
@@ -74,16 +75,16 @@ func (c *cluster) testQueries(t *testing.T, p *prometheus) {
 
 // An update that changes the exporters' arguments leaves no gap of more than two scrape intervals in the series of any node.
 func (c *cluster) testUpdate(t *testing.T, p *prometheus) {
-	c.cosanet(t, 0, "serve", "--metrics", "all")
-	c.eventually(t, "both exporters count everything", func() error {
+	c.Cosanet(t, 0, "serve", "--metrics", "all")
+	embedded.Eventually(t, "both exporters count everything", func() error {
 		got, err := p.one(`count(count by (cosanet_node) (cosanet_proc_net_snmp_Ip_DefaultTTL{job="cosanet"}))`)
 		if err == nil && got != 2 {
 			err = fmt.Errorf("%v nodes", got)
 		}
 		return err
 	})
-	c.must(t, "-n", "cosanet", "rollout", "status", "daemonset/cosanet-exporter", "--timeout=2m")
-	c.eventually(t, "the exporters of before are gone", func() error {
+	c.Must(t, "-n", "cosanet", "rollout", "status", "daemonset/cosanet-exporter", "--timeout=2m")
+	embedded.Eventually(t, "the exporters of before are gone", func() error {
 		if n := len(c.targets()); n != 2 {
 			return fmt.Errorf("%d exporters", n)
 		}
@@ -116,30 +117,30 @@ func (c *cluster) testUpdate(t *testing.T, p *prometheus) {
 
 // The exporter without any capability knows pods by UID alone; the views join their names.
 func (c *cluster) testRestrictedExporter(t *testing.T) {
-	c.cosanet(t, 0, "serve", "--profile", "restricted")
-	r := c.cosanet(t, 0, "top", "-n", namespace, "--source", "exporter", "--no-headers")
+	c.Cosanet(t, 0, "serve", "--profile", "restricted")
+	r := c.Cosanet(t, 0, "top", "-n", namespace, "--source", "exporter", "--no-headers")
 	for _, pod := range []string{"quiet-1", "quiet-2", "full-queue"} {
-		if !strings.Contains(r.stdout, pod) {
-			t.Errorf("no row of %s:\n%s%s", pod, r.stdout, r.stderr)
+		if !strings.Contains(r.Stdout, pod) {
+			t.Errorf("no row of %s:\n%s%s", pod, r.Stdout, r.Stderr)
 		}
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // What serve applied is taken away, and views make pods again.
 func (c *cluster) testRemove(t *testing.T) {
-	c.cosanet(t, 0, "serve", "--remove")
+	c.Cosanet(t, 0, "serve", "--remove")
 	for _, object := range []string{"namespace/cosanet", "-n=cosanet daemonset/cosanet-exporter", "-n=cosanet service/cosanet-exporter"} {
-		if left := c.must(t, append([]string{"get", "--ignore-not-found", "-o", "name"}, strings.Fields(object)...)...); left != "" {
+		if left := c.Must(t, append([]string{"get", "--ignore-not-found", "-o", "name"}, strings.Fields(object)...)...); left != "" {
 			t.Errorf("%s is left behind", left)
 		}
 	}
-	if r := c.cosanet(t, 0, "serve", "--remove"); !strings.Contains(r.stderr, "No resources found") {
-		t.Errorf("removing what is not there says %q", r.stderr)
+	if r := c.Cosanet(t, 0, "serve", "--remove"); !strings.Contains(r.Stderr, "No resources found") {
+		t.Errorf("removing what is not there says %q", r.Stderr)
 	}
-	if r := c.cosanet(t, 1, "top", "-n", namespace, "--source", "exporter"); !strings.Contains(r.stderr, "kubectl cosanet serve") {
-		t.Errorf("without an exporter, --source exporter says %q", r.stderr)
+	if r := c.Cosanet(t, 1, "top", "-n", namespace, "--source", "exporter"); !strings.Contains(r.Stderr, "kubectl cosanet serve") {
+		t.Errorf("without an exporter, --source exporter says %q", r.Stderr)
 	}
-	c.cosanet(t, 0, "top", "-n", namespace, "quiet-1")
-	c.wantNothingLeft(t)
+	c.Cosanet(t, 0, "top", "-n", namespace, "quiet-1")
+	c.WantNothingLeft(t)
 }

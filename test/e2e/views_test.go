@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
 )
 
 // rows are the lines of a table by the value of their POD column; the header is not among them.
@@ -34,7 +36,7 @@ func rows(t *testing.T, table string) map[string]map[string]string {
 // The listen drops of the pod that does not accept are in its row and in no other.
 func TestTopShowsTheTroubleWhereItIs(t *testing.T) {
 	c := need(t)
-	table := rows(t, c.cosanet(t, 0, "top", "-A").stdout)
+	table := rows(t, c.Cosanet(t, 0, "top", "-A").Stdout)
 	for _, pod := range []string{"quiet-1", "quiet-2", "full-queue", "host", "store-0", "node/node-1", "node/node-2"} {
 		if table[pod] == nil {
 			t.Errorf("no row of %s", pod)
@@ -51,7 +53,7 @@ func TestTopShowsTheTroubleWhereItIs(t *testing.T) {
 			t.Errorf("%s drops %s connections a second", pod, drops)
 		}
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 func TestTopTotalsAndSelections(t *testing.T) {
@@ -69,7 +71,7 @@ func TestTopTotalsAndSelections(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := slices.Sorted(maps.Keys(rows(t, c.cosanet(t, 0, append([]string{"top"}, test.args...)...).stdout)))
+			got := slices.Sorted(maps.Keys(rows(t, c.Cosanet(t, 0, append([]string{"top"}, test.args...)...).Stdout)))
 			if test.want != nil && !slices.Equal(got, test.want) {
 				t.Errorf("rows of %v, want %v", got, test.want)
 			}
@@ -78,12 +80,12 @@ func TestTopTotalsAndSelections(t *testing.T) {
 			}
 		})
 	}
-	r := c.cosanet(t, 0, "top", "-n", "kube-public")
-	if r.stdout != "" || !strings.Contains(r.stderr, "No resources found in kube-public namespace.") {
-		t.Errorf("an empty namespace: stdout %q, stderr %q", r.stdout, r.stderr)
+	r := c.Cosanet(t, 0, "top", "-n", "kube-public")
+	if r.Stdout != "" || !strings.Contains(r.Stderr, "No resources found in kube-public namespace.") {
+		t.Errorf("an empty namespace: stdout %q, stderr %q", r.Stdout, r.Stderr)
 	}
-	for pod, row := range rows(t, c.cosanet(t, 0, "top", "-n", namespace, "-o", "wide", "--interval", "0").stdout) {
-		if want := c.pod(t, pod); row["NODE"] != want.Spec.NodeName || row["IP"] != want.Status.PodIP {
+	for pod, row := range rows(t, c.Cosanet(t, 0, "top", "-n", namespace, "-o", "wide", "--interval", "0").Stdout) {
+		if want := c.Pod(t, namespace, pod); row["NODE"] != want.Spec.NodeName || row["IP"] != want.Status.PodIP {
 			t.Errorf("%s on %s with %s, the API server says %s and %s", pod, row["NODE"], row["IP"], want.Spec.NodeName, want.Status.PodIP)
 		}
 	}
@@ -99,7 +101,7 @@ func TestTopAsJSON(t *testing.T) {
 			Metrics  map[string]struct{ Value, Rate *float64 }
 		}
 	}
-	out := c.cosanet(t, 0, "top", "-n", namespace, "full-queue", "quiet-2", "-o", "json").stdout
+	out := c.Cosanet(t, 0, "top", "-n", namespace, "full-queue", "quiet-2", "-o", "json").Stdout
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		t.Fatal(err)
 	}
@@ -112,37 +114,37 @@ func TestTopAsJSON(t *testing.T) {
 			t.Errorf("%s: listen drops %+v", item.Metadata.Name, drops)
 		}
 	}
-	if got := c.cosanet(t, 0, "top", "-n", namespace, "quiet-1", "-o", "jsonpath={.items[*].node}").stdout; got != "node-1" {
+	if got := c.Cosanet(t, 0, "top", "-n", namespace, "quiet-1", "-o", "jsonpath={.items[*].node}").Stdout; got != "node-1" {
 		t.Errorf("jsonpath gave %q, want node-1", got)
 	}
-	if got := strings.TrimSpace(c.cosanet(t, 0, "top", "-n", namespace, "quiet-1", "-o", "name").stdout); !strings.HasSuffix(got, "/quiet-1") {
+	if got := strings.TrimSpace(c.Cosanet(t, 0, "top", "-n", namespace, "quiet-1", "-o", "name").Stdout); !strings.HasSuffix(got, "/quiet-1") {
 		t.Errorf("-o name gave %q", got)
 	}
 }
 
 func TestDiffExitCodes(t *testing.T) {
 	c := need(t)
-	r := c.cosanet(t, 1, "diff", "-n", namespace, "quiet-1", "full-queue")
-	if !strings.Contains(r.stdout, "TcpExt_ListenDrops/s") || strings.Index(r.stdout, "ListenDrops") > strings.Index(r.stdout, "InOctets") {
-		t.Errorf("the listen drops are not there, or not before the traffic:\n%s", r.stdout)
+	r := c.Cosanet(t, 1, "diff", "-n", namespace, "quiet-1", "full-queue")
+	if !strings.Contains(r.Stdout, "TcpExt_ListenDrops/s") || strings.Index(r.Stdout, "ListenDrops") > strings.Index(r.Stdout, "InOctets") {
+		t.Errorf("the listen drops are not there, or not before the traffic:\n%s", r.Stdout)
 	}
-	c.cosanet(t, 0, "diff", "e2e/store-0", "e2e/store-0")
-	if r := c.cosanet(t, 1, "diff", "e2e/quiet-2", "e2e/full-queue"); !strings.Contains(r.stdout, "node-1") || !strings.Contains(r.stdout, "node-2") {
-		t.Errorf("pods of two nodes:\n%s", r.stdout)
+	c.Cosanet(t, 0, "diff", "e2e/store-0", "e2e/store-0")
+	if r := c.Cosanet(t, 1, "diff", "e2e/quiet-2", "e2e/full-queue"); !strings.Contains(r.Stdout, "node-1") || !strings.Contains(r.Stdout, "node-2") {
+		t.Errorf("pods of two nodes:\n%s", r.Stdout)
 	}
-	if r := c.cosanet(t, 2, "diff", "e2e/quiet-1", "e2e/nosuch"); !strings.Contains(r.stderr, "nosuch") {
-		t.Errorf("a pod that is not there: %s", r.stderr)
+	if r := c.Cosanet(t, 2, "diff", "e2e/quiet-1", "e2e/nosuch"); !strings.Contains(r.Stderr, "nosuch") {
+		t.Errorf("a pod that is not there: %s", r.Stderr)
 	}
-	c.cosanet(t, 1, "diff", "node/node-1", "node/node-2")
-	c.wantNothingLeft(t)
+	c.Cosanet(t, 1, "diff", "node/node-1", "node/node-2")
+	c.WantNothingLeft(t)
 }
 
 // Without the runtime, pods are found by the cgroups of their processes and named by what the API server says.
 func TestWithoutTheRuntime(t *testing.T) {
 	c := need(t)
-	r := c.cosanet(t, 0, "top", "-n", namespace, "--cri-socket", "/nosuch.sock")
-	with := slices.Sorted(maps.Keys(rows(t, c.cosanet(t, 0, "top", "-n", namespace).stdout)))
-	table := rows(t, r.stdout)
+	r := c.Cosanet(t, 0, "top", "-n", namespace, "--cri-socket", "/nosuch.sock")
+	with := slices.Sorted(maps.Keys(rows(t, c.Cosanet(t, 0, "top", "-n", namespace).Stdout)))
+	table := rows(t, r.Stdout)
 	if got := slices.Sorted(maps.Keys(table)); !slices.Equal(got, with) {
 		t.Errorf("rows of %v, with the runtime of %v", got, with)
 	}
@@ -155,13 +157,13 @@ func TestWithoutTheRuntime(t *testing.T) {
 func TestSnapshotAndFrom(t *testing.T) {
 	c := need(t)
 	file := filepath.Join(t.TempDir(), "saved.prom")
-	c.cosanet(t, 0, "snapshot", "-n", namespace, "-o", file)
-	offline := &cluster{kubectl: c.kubectl, env: append(slices.Clone(c.env), "KUBECONFIG=/nosuch")}
-	table := rows(t, offline.cosanet(t, 0, "top", "-n", namespace, "--from", file).stdout)
+	c.Cosanet(t, 0, "snapshot", "-n", namespace, "-o", file)
+	offline := &cluster{embedded.Cluster{Kubectl: c.Kubectl, Env: append(slices.Clone(c.Env), "KUBECONFIG=/nosuch")}}
+	table := rows(t, offline.Cosanet(t, 0, "top", "-n", namespace, "--from", file).Stdout)
 	if !strings.HasSuffix(table["full-queue"]["LISTENDROP/s"], "!") || table["quiet-2"]["LISTENDROP/s"] != "0" {
 		t.Errorf("from the file: full-queue %v, quiet-2 %v", table["full-queue"], table["quiet-2"])
 	}
-	offline.cosanet(t, 1, "diff", "--from", file, "e2e/quiet-1", "e2e/full-queue")
+	offline.Cosanet(t, 1, "diff", "--from", file, "e2e/quiet-1", "e2e/full-queue")
 	if got := record(t, offline.raw(t, "--from", file, "e2e/quiet-1"), "quiet-1"); len(got.Samples) < 300 {
 		t.Errorf("%d samples of quiet-1 in the file", len(got.Samples))
 	}
@@ -172,8 +174,8 @@ func TestSnapshotAndFrom(t *testing.T) {
 	if err := os.WriteFile(file, whole[:len(whole)-100], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if r := offline.cosanet(t, 1, "top", "-n", namespace, "--from", file); r.stdout != "" || !strings.Contains(r.stderr, file) {
-		t.Errorf("a file that was cut: stdout %q, stderr %q", r.stdout, r.stderr)
+	if r := offline.Cosanet(t, 1, "top", "-n", namespace, "--from", file); r.Stdout != "" || !strings.Contains(r.Stderr, file) {
+		t.Errorf("a file that was cut: stdout %q, stderr %q", r.Stdout, r.Stderr)
 	}
 }
 
@@ -199,7 +201,7 @@ func TestProfiles(t *testing.T) {
 					t.Error("socket states of a namespace that may not be entered")
 				}
 			}
-			table := rows(t, c.cosanet(t, 0, "top", "-n", namespace, "--profile", profile).stdout)
+			table := rows(t, c.Cosanet(t, 0, "top", "-n", namespace, "--profile", profile).Stdout)
 			if table["full-queue"] == nil || !strings.HasSuffix(table["full-queue"]["LISTENDROP/s"], "!") {
 				t.Errorf("full-queue: %v", table["full-queue"])
 			}
@@ -208,7 +210,7 @@ func TestProfiles(t *testing.T) {
 			}
 		})
 	}
-	c.wantNothingLeft(t)
+	c.WantNothingLeft(t)
 }
 
 // promtool has nothing against the text but the names that are kept from the original exporter.
@@ -222,13 +224,13 @@ func TestRawIsCleanForPromtool(t *testing.T) {
 		t.Skip("promtool is in Debian's package prometheus")
 	}
 	cmd := exec.Command(promtool, "check", "metrics")
-	cmd.Stdin = strings.NewReader(c.cosanet(t, 0, "raw", "--all-nodes").stdout)
-	r := finish(cmd)
-	if r.code != 0 && r.code != 3 { // 3: there are lint findings
-		t.Fatalf("promtool ended with %d: %s%s", r.code, r.stdout, r.stderr)
+	cmd.Stdin = strings.NewReader(c.Cosanet(t, 0, "raw", "--all-nodes").Stdout)
+	r := embedded.Finish(cmd)
+	if r.Code != 0 && r.Code != 3 { // 3: there are lint findings
+		t.Fatalf("promtool ended with %d: %s%s", r.Code, r.Stdout, r.Stderr)
 	}
 	findings := 0
-	for line := range strings.Lines(r.stdout + r.stderr) {
+	for line := range strings.Lines(r.Stdout + r.Stderr) {
 		findings++
 		kept := strings.HasPrefix(line, "cosanet_proc_net_") || strings.HasPrefix(line, "cosanet_conntrack_m")
 		if !kept {

@@ -1,0 +1,105 @@
+package trial
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write docs/reliability.json and .md from the results that COSANET_FIGURES names")
+
+const (
+	figuresFile  = "../../docs/reliability.json"
+	documentFile = "../../docs/reliability.md"
+	begin, end   = "<!-- measured: make chaos -->\n", "<!-- end of what was measured -->\n"
+)
+
+// TestDocument holds the table in docs/reliability.md to the figures that were measured.
+func TestDocument(t *testing.T) {
+	if *update {
+		if err := measured(os.Getenv(figuresVariable)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(figuresFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var figures Figures
+	if err := json.Unmarshal(text, &figures); err != nil {
+		t.Fatal(err)
+	}
+	document, err := os.ReadFile(documentFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(document), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no place for the table", documentFile)
+	}
+	want := before + begin + figures.Markdown() + end + after
+	if *update {
+		if err := os.WriteFile(documentFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(document) != want {
+		t.Errorf("%s is not what %s says: make chaos writes both", documentFile, figuresFile)
+	}
+	testTestsExist(t, figures.Results)
+}
+
+// measured writes figuresFile from what the tests noted.
+func measured(file string) error {
+	results, err := readFile(file)
+	if err != nil {
+		return err
+	}
+	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(Figures{
+		Date:    time.Now().Format(time.DateOnly),
+		System:  fmt.Sprintf("Linux %s, %d processors", bytes.TrimSpace(kernel), runtime.NumCPU()),
+		Results: results,
+	}, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(figuresFile, append(text, '\n'), 0o644)
+}
+
+func readFile(name string) ([]Result, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("results: %w (make chaos makes them)", err)
+	}
+	defer file.Close()
+	return Read(file)
+}
+
+// testTestsExist wants each row's test in the tree: a figure of a test that is gone shows nothing.
+func testTestsExist(t *testing.T, results []Result) {
+	t.Helper()
+	out, err := exec.Command("git", "-C", "../..", "grep", "-hE", "^func Test", "--", "*_test.go").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if !regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(r.Test) + `\(`).Match(out) {
+			t.Errorf("%q was shown by %s, which is no test here", r.Claim, r.Test)
+		}
+		if err := r.check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
