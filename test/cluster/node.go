@@ -24,8 +24,8 @@ type nodeOrder struct {
 }
 
 // runNode is pid 1 of a node. It makes the node's mounts, runs containerd and the kubelet, and reaps the orphans of
-// its pid namespace (the shims of containerd are such). When either of the two ends so does it, and with it, by the
-// kernel, every process of the node.
+// its pid namespace (the shims of containerd are such). When either of the two ends, without a test having wanted it, so
+// does it, and with it, by the kernel, every process of the node.
 func runNode() error {
 	o, err := awaitOrder()
 	if err != nil {
@@ -56,41 +56,23 @@ func runNode() error {
 	if err != nil {
 		return fmt.Errorf("starting containerd: %w", err)
 	}
-	containerd, err := spawn(path, []string{"containerd", "--config", "/var/lib/containerd.toml"}, logs[0])
+	all := services{running: map[int]*service{}, failed: make(chan error, 2)}
+	containerd, err := all.start(service{path, []string{"containerd", "--config", "/var/lib/containerd.toml"}, logs[0]})
 	if err != nil {
 		return err
 	}
-	if err := awaitSocket("/run/containerd/containerd.sock", containerd); err != nil {
+	if err := awaitSocket(containerdSocket, containerd); err != nil {
 		return err
 	}
 	if err := bindFile(kube, "/run/kubelet"); err != nil {
 		return err
 	}
-	kubelet, err := spawn("/run/kubelet", []string{"kubelet",
+	if _, err := all.start(service{"/run/kubelet", []string{"kubelet",
 		"--config=/var/lib/kubelet/config.yaml", "--kubeconfig=/var/lib/kubelet/kubeconfig",
-		"--hostname-override=" + node.Name, "--node-ip=" + node.Address}, logs[1])
-	if err != nil {
+		"--hostname-override=" + node.Name, "--node-ip=" + node.Address}, logs[1]}); err != nil {
 		return err
 	}
-	names := map[int]string{containerd: "containerd", kubelet: "kubelet"}
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil:
-			return fmt.Errorf("waiting for children: %w", err)
-		case names[pid] != "":
-			return fmt.Errorf("%s of %s has ended (%s): the node ends with it", names[pid], node.Name, describe(status))
-		}
-	}
-}
-
-func describe(status syscall.WaitStatus) string {
-	if status.Signaled() {
-		return "by signal: " + status.Signal().String()
-	}
-	return fmt.Sprintf("exit code %d", status.ExitStatus())
+	return all.reap(node.Name)
 }
 
 // mount gives the node its own /proc, /var and /run, invisible to the machine. Within the node mounts are shared, as
@@ -200,7 +182,7 @@ func shadowSysctls() error {
 	return nil
 }
 
-// spawn starts a child without package os's bookkeeping: runNode waits for every child itself.
+// spawn starts a child without package os's bookkeeping: services waits for every child itself.
 func spawn(path string, argv []string, log *os.File) (pid int, err error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -218,11 +200,23 @@ func spawn(path string, argv []string, log *os.File) (pid int, err error) {
 	return pid, nil
 }
 
+// containerdSocket is where a node's containerd listens.
+const containerdSocket = "/run/containerd/containerd.sock"
+
+// served tells whether something accepts connections on a unix socket.
+func served(path string) bool {
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
 // awaitSocket waits until something accepts connections on a unix socket, as long as the process pid lives.
 func awaitSocket(path string, pid int) error {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if conn, err := net.Dial("unix", path); err == nil {
-			return conn.Close()
+		if served(path) {
+			return nil
 		}
 		var status syscall.WaitStatus
 		if ended, _ := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); ended == pid {

@@ -176,6 +176,27 @@ func TestClusterRecovers(t *testing.T) {
 		c.must("up")
 		c.checkNodes()
 	})
+	t.Run("held", func(t *testing.T) { // but for one that a test ends and starts again
+		c := c.on(t)
+		for _, service := range []string{"kubelet", "containerd"} {
+			before := c.state()
+			pid := func() string {
+				text, _ := c.command("exec", "node-2", "--", "pgrep", "-x", service).Output()
+				return strings.TrimSpace(string(text))
+			}
+			old := pid()
+			c.must("exec", "node-2", "--", "touch", heldFile(service))
+			c.must("exec", "node-2", "--", "kill", "-9", old)
+			eventually(t, "the end of "+service, func() bool { return pid() == "" })
+			c.must("exec", "node-2", "--", "rm", heldFile(service))
+			eventually(t, "the start of "+service, func() bool { return pid() != "" && pid() != old })
+			c.must("up")
+			if diff := cmp.Diff(before.Processes, c.state().Processes); diff != "" {
+				t.Error(diff)
+			}
+		}
+		c.checkNodes()
+	})
 	c.checkDownOfAll()
 }
 
