@@ -22,6 +22,7 @@ import (
 type command struct {
 	collector.Config
 	sockets  *bool // whether sockets are counted; nil: as the set of metrics has it
+	listen   *bool // the same of accept queues
 	serve    bool
 	exporter collector.ServeConfig // with serve
 	logText  bool                  // JSON otherwise
@@ -59,6 +60,10 @@ func parse(args []string, stdout io.Writer) (*command, error) {
 		return nil, err
 	}
 	c.chooseProtocols()
+	c.Listen = c.Set == metrics.All
+	if c.listen != nil {
+		c.Listen = *c.listen
+	}
 	if c.Node == "" {
 		c.Node, err = os.Hostname()
 	}
@@ -81,11 +86,8 @@ func (c *command) flagsOfBoth(f *flag.FlagSet) {
 	f.BoolVar(&c.Sockstat, "collector.sockstat.enabled", true, "/proc/net/sockstat and sockstat6")
 	f.BoolVar(&c.Netdev, "collector.netdev.enabled", true, "/proc/net/dev")
 	f.Func("collector.sockproto.protos", "of these `protocols`: tcp, udp, icmp, udplite, raw (default tcp,udp, and all with --metrics=all)", into(&c.Protocols, collector.ParseProtocols))
-	f.BoolFunc("collector.sockproto.enabled", "sockets by state (default false, and true with --metrics=all)", func(s string) error {
-		enabled, err := strconv.ParseBool(s)
-		c.sockets = &enabled
-		return err
-	})
+	f.BoolFunc("collector.sockproto.enabled", "sockets by state (default false, and true with --metrics=all)", intoChoice(&c.sockets))
+	f.BoolFunc("collector.listen.enabled", "accept queues of listening sockets (default false, and true with --metrics=all)", intoChoice(&c.listen))
 }
 
 // flagsOfRun are for frames on the standard output.
@@ -212,6 +214,15 @@ func parseVerbosity(s string) (slog.Level, error) {
 		}
 	}
 	return 0, fmt.Errorf("unknown verbosity %q: use debug, info, warn or error", s)
+}
+
+// intoChoice makes the setter of a switch that is on, off or not given.
+func intoChoice(to **bool) func(string) error {
+	return func(s string) error {
+		on, err := strconv.ParseBool(s)
+		*to = &on
+		return err
+	}
 }
 
 // into makes the setter of a flag whose value is parsed.

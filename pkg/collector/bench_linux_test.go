@@ -22,7 +22,7 @@ const benchmarkPods = 150
 func BenchmarkWalk(b *testing.B) {
 	needsRoot(b)
 	c := noRuntime(b)
-	c.Protocols = nil
+	c.Protocols, c.Listen = nil, false
 	startSleepers(b, benchmarkPods)
 	var text []byte
 	b.ReportAllocs()
@@ -78,6 +78,17 @@ func BenchmarkGrowth(b *testing.B) {
 func BenchmarkWalkSockets(b *testing.B) {
 	needsRoot(b)
 	c := noRuntime(b)
+	startSleepers(b, benchmarkPods)
+	for b.Loop() {
+		Walk(context.Background(), c)
+	}
+}
+
+// BenchmarkWalkListen adds the accept queues: one netlink dump of the listening sockets a pod.
+func BenchmarkWalkListen(b *testing.B) {
+	needsRoot(b)
+	c := noRuntime(b)
+	c.Protocols = nil
 	startSleepers(b, benchmarkPods)
 	for b.Loop() {
 		Walk(context.Background(), c)

@@ -27,6 +27,7 @@ type Config struct {
 	NetstatInclude *regexp.Regexp
 	Sockstat       bool       // /proc/net/sockstat and sockstat6
 	Netdev         bool       // /proc/net/dev
+	Listen         bool       // the accept queues of listening sockets, by netlink
 	Protocols      []Protocol // whose sockets are counted by state; each costs netlink or one more file
 
 	Run      string // the asking side's id of this run, repeated in every trailer

@@ -215,6 +215,6 @@ func walkAndWrite(limit string) error {
 			return err
 		}
 	}
-	c := &Config{Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Protocols: AllProtocols(), CRISocket: "/none"}
+	c := &Config{Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true, Protocols: AllProtocols(), CRISocket: "/none"}
 	return metrics.Write(os.Stdout, Walk(context.Background(), c))
 }

@@ -97,7 +97,9 @@ func (w *Walker) self(results [len(walkResults)]int, begin time.Time) metrics.Re
 	for i, result := range walkResults {
 		s = r.append(s, "cosanet_walk_sandboxes", float64(results[i]), label("result", result))
 	}
-	s = r.append(s, "cosanet_dropped_series", float64(w.dropped.Load()), label("reason", "interfaces"))
+	for bound, of := range bounds {
+		s = r.append(s, "cosanet_dropped_series", float64(w.dropped[bound].Load()), label("reason", of))
+	}
 	return metrics.Record{Sandbox: metrics.Sandbox{Node: c.Node}, Samples: s}
 }
 

@@ -26,15 +26,24 @@ const (
 func dumpTCP(conn *netlink.Conn, buf []byte, counts *[2]stateCounts) error {
 	request := make([]byte, inetDiagReqBytes)
 	binary.NativeEndian.PutUint32(request[52:], 0xffffffff) // every state
-	return dump(conn, tcpDiagGetSock, request, buf, func(family, state byte) error {
-		switch family {
-		case unix.AF_INET:
-			return counts[ipv4].add(state)
-		case unix.AF_INET6:
-			return counts[ipv6].add(state)
+	return dump(conn, tcpDiagGetSock, request, buf, func(socket []byte) error {
+		version, err := ipVersion(socket)
+		if err != nil {
+			return err
 		}
-		return errMalformed
+		return counts[version].add(socket[1])
 	})
+}
+
+// ipVersion tells which IP version an inet_diag_msg is of.
+func ipVersion(socket []byte) (int, error) {
+	switch socket[0] {
+	case unix.AF_INET:
+		return ipv4, nil
+	case unix.AF_INET6:
+		return ipv6, nil
+	}
+	return 0, errMalformed
 }
 
 // dumpUDP counts the UDP sockets of one IP version by state. ENOENT says that the kernel has no such version.
@@ -42,12 +51,12 @@ func dumpUDP(conn *netlink.Conn, buf []byte, family byte, counts *stateCounts) e
 	request := make([]byte, inetDiagReqV2Bytes)
 	request[0], request[1] = family, unix.IPPROTO_UDP
 	binary.NativeEndian.PutUint32(request[4:], 0xffffffff)
-	return dump(conn, sockDiagByFamily, request, buf, func(_, state byte) error { return counts.add(state) })
+	return dump(conn, sockDiagByFamily, request, buf, func(socket []byte) error { return counts.add(socket[1]) })
 }
 
-// dump asks for all sockets and hands the family and state of each to count. It reads into buf instead of gathering the
+// dump asks for all sockets and hands the inet_diag_msg of each to see. It reads into buf instead of gathering the
 // messages: a hostile pod may have 200,000 sockets, of which only the count matters.
-func dump(conn *netlink.Conn, kind netlink.HeaderType, request, buf []byte, count func(family, state byte) error) error {
+func dump(conn *netlink.Conn, kind netlink.HeaderType, request, buf []byte, see func(socket []byte) error) error {
 	header := netlink.Header{Type: kind, Flags: netlink.Request | netlink.Dump}
 	if _, err := conn.Send(netlink.Message{Header: header, Data: request}); err != nil {
 		return err
@@ -69,7 +78,7 @@ func dump(conn *netlink.Conn, kind netlink.HeaderType, request, buf []byte, coun
 		if err != nil {
 			return fmt.Errorf("receiving sockets: %w", err)
 		}
-		if done, err := parseDump(buf[:n], count); done || err != nil {
+		if done, err := parseDump(buf[:n], see); done || err != nil {
 			return err
 		}
 	}
@@ -77,7 +86,7 @@ func dump(conn *netlink.Conn, kind netlink.HeaderType, request, buf []byte, coun
 
 // parseDump reads the netlink messages of one datagram: a header of length, type, flags, sequence and port, then the
 // socket. The last message of a dump is NLMSG_DONE.
-func parseDump(datagram []byte, count func(family, state byte) error) (done bool, err error) {
+func parseDump(datagram []byte, see func(socket []byte) error) (done bool, err error) {
 	const headerBytes = unix.NLMSG_HDRLEN
 	for len(datagram) >= headerBytes {
 		size := int(binary.NativeEndian.Uint32(datagram))
@@ -97,7 +106,7 @@ func parseDump(datagram []byte, count func(family, state byte) error) (done bool
 			if len(body) < inetDiagMsgBytes {
 				return false, errMalformed
 			}
-			if err := count(body[0], body[1]); err != nil {
+			if err := see(body); err != nil {
 				return false, err
 			}
 		}

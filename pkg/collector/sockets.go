@@ -52,9 +52,10 @@ func (p Protocol) always(state string) bool {
 // sock_diag (ICMP, UDP-Lite) or often none (raw), from their small tables, which need no right over the process. What one
 // protocol or IP version fails at takes nothing from the others.
 func (r *reader) readSockets(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
-	diag, err := r.dialSockDiag(p)
-	if diag != nil {
-		defer diag.Close()
+	var diag *netlink.Conn
+	var err error
+	if slices.ContainsFunc(r.sockets, func(f socketFamily) bool { return f.protocol.diagnosed() }) {
+		diag, err = r.dialSockDiag(p)
 	}
 	failures := []error{err}
 	for i := range r.sockets {
@@ -93,16 +94,24 @@ func (f *socketFamily) append(dst []metrics.Sample, version int, counts *stateCo
 	return dst
 }
 
-// dialSockDiag dials sock_diag in the process's namespace, if any protocol asked for needs it.
-func (r *reader) dialSockDiag(p process) (conn *netlink.Conn, err error) {
-	if !slices.ContainsFunc(r.sockets, func(f socketFamily) bool { return f.protocol.diagnosed() }) {
-		return nil, nil
+// dialSockDiag dials sock_diag in the process's namespace, once for all that is asked there: see hangUp.
+func (r *reader) dialSockDiag(p process) (*netlink.Conn, error) {
+	if r.diag != nil {
+		return r.diag, nil
 	}
-	err = p.dial(func(c *netlink.Config) (err error) {
-		conn, err = netlink.Dial(unix.NETLINK_SOCK_DIAG, c)
+	err := p.dial(func(c *netlink.Config) (err error) {
+		r.diag, err = netlink.Dial(unix.NETLINK_SOCK_DIAG, c)
 		return err
 	})
-	return conn, err
+	return r.diag, err
+}
+
+// hangUp ends what was dialled in the namespace that was read.
+func (r *reader) hangUp() {
+	if r.diag != nil {
+		r.diag.Close()
+		r.diag = nil
+	}
 }
 
 // countTCP counts by sock_diag. present tells which IP versions the kernel has and could be counted; so it does below.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/mdlayher/netlink"
+
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
@@ -15,7 +17,7 @@ type reader struct {
 	config   *Config
 	families *families
 	buf      []byte
-	dropped  int // series of devices beyond maxInterfaces
+	dropped  [len(bounds)]int // series that were left out
 
 	snmp      *twoLine
 	netstat   *twoLine
@@ -24,6 +26,8 @@ type reader struct {
 	netdev    *netdev
 	conntrack *conntrackStat
 	sockets   []socketFamily
+	listen    *listeners
+	diag      *netlink.Conn // sock_diag of the namespace that is being read; nil: nothing asked there yet
 	ofPod     []source
 	ofGuest   []source // of a pod with a kernel of its own
 	ofHost    []source
@@ -47,6 +51,7 @@ func newReader(c *Config, f *families) *reader {
 		netdev:    newNetdev(f.family),
 		conntrack: newConntrackStat(f.family),
 		sockets:   newSocketFamilies(c.Protocols),
+		listen:    newListeners(),
 		expected:  64,
 
 		readSuccess: f.family("cosanet_read_success"), sourceLabel: map[string][]metrics.Label{},
@@ -54,6 +59,14 @@ func newReader(c *Config, f *families) *reader {
 	r.ofPod, r.ofGuest, r.ofHost = r.sources(false), []source{r.devices()}, r.sources(true)
 	return r
 }
+
+// bounds are what cuts off what a pod can have any number of, as cosanet_dropped_series names them.
+var bounds = [...]string{ofDevices: "interfaces", ofListeners: "listeners"}
+
+const (
+	ofDevices   = iota // maxInterfaces
+	ofListeners        // maxListeners
+)
 
 // source is one thing that is read of a namespace, under the name that cosanet_read_success gives it.
 type source struct {
@@ -80,6 +93,7 @@ func (r *reader) sources(host bool) []source {
 		{name: "conntrack", wanted: c.Conntrack, read: r.readConntrack(host)},
 		{name: "softnet", wanted: host, read: r.file("net/softnet_stat", r.parseSoftnet)},
 		{name: "sockets", wanted: len(r.sockets) > 0, partial: true, read: r.readSockets},
+		{name: "listen", wanted: c.Listen, read: r.readListen},
 	}
 }
 
@@ -125,12 +139,13 @@ func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample,
 		return dst, err
 	}
 	dst, extra, err := r.netdev.parse(dst, file)
-	r.dropped += (more + extra) * r.netdev.wanted
+	r.dropped[ofDevices] += (more + extra) * r.netdev.wanted
 	return dst, err
 }
 
 // samples reads sources of a process's namespace into dst. What fails is said in the samples and never ends the others.
 func (r *reader) samples(p process, sources []source, dst []metrics.Sample) (samples []metrics.Sample, failed bool) {
+	defer r.hangUp()
 	samples = dst
 	for i := range sources {
 		s := &sources[i]

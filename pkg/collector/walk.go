@@ -78,8 +78,7 @@ func (w *Walker) visit(r *reader, t *target) {
 	r.openedSnmp = snmp
 	samples, failed := r.samples(p, sources, w.room.take(cmp.Or(t.size, r.expected)))
 	t.size = len(samples) + 1 // and its info
-	w.dropped.Add(int64(r.dropped))
-	r.dropped = 0
+	w.addDropped(r)
 	if !p.stillIn(netns, inode) {
 		w.room.giveBack(samples)
 		return
@@ -93,6 +92,14 @@ func (w *Walker) visit(r *reader, t *target) {
 	default:
 		t.result = "read"
 	}
+}
+
+// addDropped takes over what a reader left out of a namespace.
+func (w *Walker) addDropped(r *reader) {
+	for bound, n := range r.dropped {
+		w.dropped[bound].Add(int64(n))
+	}
+	r.dropped = [len(bounds)]int{}
 }
 
 // proves tells whether a process is of the sandbox: by its cgroup, which is compared with what it was when it was last parsed.
@@ -193,8 +200,7 @@ func (w *Walker) readHost(done *sync.WaitGroup) {
 		r.openedSnmp = snmp
 		record.Sandbox.Inode = p.netNS()
 		record.Samples, _ = r.samples(p, r.ofHost, w.room.take(r.expected))
-		w.dropped.Add(int64(r.dropped))
-		r.dropped = 0
+		w.addDropped(r)
 	})
 }
 

@@ -245,7 +245,7 @@ func TestManyDevices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := devices(samples); got == 0 || got >= maxInterfaces || got+small.dropped/16 != maxInterfaces+extra {
+	if got := devices(samples); got == 0 || got >= maxInterfaces || got+small.dropped[ofDevices]/16 != maxInterfaces+extra {
 		t.Errorf("%d devices and %d series dropped, want %d devices in all", got, small.dropped, maxInterfaces+extra)
 	}
 }

@@ -44,7 +44,7 @@ type Walker struct {
 	filtered   int              // sandboxes that the pod filter left out
 	criFailed  error            // why the runtime's list could not be had; nil: it answered
 	noCgroups  error            // why the processes told of no pod; nil: some did, or the node has none
-	dropped    atomic.Int64
+	dropped    [len(bounds)]atomic.Int64
 
 	mu       sync.Mutex
 	claimed  map[uint64]*target // inode of net/snmp -> who reads the namespace
@@ -118,7 +118,9 @@ const maxFamilies = 4096
 func (w *Walker) reset() {
 	w.walks++
 	w.filtered, w.hostInode, w.hostRecord = 0, 0, w.hostRecord[:0]
-	w.dropped.Store(0)
+	for bound := range w.dropped {
+		w.dropped[bound].Store(0)
+	}
 	clear(w.claimed)
 	for _, t := range w.sandboxes { // one that was read and then not listed any more, or superseded
 		t.outcome = outcome{}

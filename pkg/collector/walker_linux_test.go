@@ -78,7 +78,7 @@ func (n *node) hangs() {
 
 func (n *node) config() *Config {
 	c := noRuntime(n.t)
-	c.CRISocket, c.Protocols = n.socket, nil
+	c.CRISocket, c.Protocols, c.Listen = n.socket, nil, false
 	return c
 }
 

@@ -11,12 +11,14 @@ package metrics
 
 const (
 	sockstatRef = "net/ipv4/proc.c sockstat_seq_show, net/ipv6/proc.c sockstat6_seq_show"
+	listenRef   = "net/ipv4/tcp_diag.c tcp_diag_get_info; listen(2)"
 	sockDiagRef = "sock_diag(7); include/net/tcp_states.h"
 )
 
 var (
 	stateLabels   = []string{"cosanet_state", "cosanet_ipversion"}
 	versionLabels = []string{"cosanet_ipversion"}
+	listenLabels  = []string{"cosanet_listen_address", "cosanet_listen_port", "cosanet_ipversion"}
 )
 
 var socketMetrics = []*Metric{
@@ -31,6 +33,12 @@ var socketMetrics = []*Metric{
 		Help: "UDP-Lite sockets by state and IP version."},
 	{Name: "cosanet_proc_net_raw", Type: Gauge, Unit: "sockets", Labels: stateLabels, Signal: Traffic, Source: "/proc/net/raw, /proc/net/raw6", Ref: "net/ipv4/raw.c",
 		Help: "Raw sockets by state and IP version."},
+
+	{Name: "cosanet_listen_queue_length", Type: Gauge, Unit: "connections", Labels: listenLabels, Signal: Saturation, Default: true, Source: "sock_diag TCP_LISTEN idiag_rqueue", Ref: listenRef,
+		Help:    "Connections that wait to be accepted at a listening TCP socket; of several sockets at one address and port, in the fullest.",
+		Meaning: "Near its limit the program accepts too slowly; above it handshakes are thrown away and counted in TcpExt ListenOverflows."},
+	{Name: "cosanet_listen_queue_limit", Type: Gauge, Unit: "connections", Labels: listenLabels, Signal: Info, Default: true, Source: "sock_diag TCP_LISTEN idiag_wqueue", Ref: listenRef,
+		Help: "Connections that may wait at that socket: the backlog of listen(2), cut to net.core.somaxconn. The kernel lets one more wait."},
 
 	{Name: "cosanet_sockstat_sockets_used", Type: Gauge, Unit: "sockets", Signal: Traffic, Source: "/proc/net/sockstat sockets used", Ref: sockstatRef,
 		Help: "Sockets of every family in this namespace, Unix and netlink included."},
