@@ -176,6 +176,9 @@ func TestObserveFailures(t *testing.T) {
 			c.Timeout = 300 * time.Millisecond
 			s.life = []corev1.PodStatus{waitingFor("ContainerCreating", "")}
 			s.events = []corev1.Event{{Reason: "FailedCreatePodSandBox", Message: "no runtime for \"kata\" is configured"}}
+			s.log = func(w http.ResponseWriter, _ *corev1.Pod, _ int) {
+				answer(w, failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, "the container is waiting to start: ContainerCreating"))
+			}
 		}, []string{"no answer within 300ms, last ", ": FailedCreatePodSandBox: no runtime", "kubectl get events -n default", "--timeout"}},
 		{"log cut once", func(s *apiServer, _ *Collection) {
 			s.life = []corev1.PodStatus{running, exited(0, "")}

@@ -2,11 +2,14 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -15,9 +18,20 @@ import (
 // pod is there.
 const readings = 3
 
+// restartPatience is how long a log may not open: a kubelet that is restarted, be it by an upgrade of the node, is back by
+// then. Pods run on without it.
+const restartPatience = 20 * time.Second
+
+// unopenedError is that of a log of which nothing could be read.
+type unopenedError struct{ err error }
+
+func (e *unopenedError) Error() string { return "opening it: " + e.err.Error() }
+func (e *unopenedError) Unwrap() error { return e.err }
+
 // stream returns what the collector counted, one snapshot a frame. It is done at the trailer of the last frame: it
 // waits neither for the container nor for the pod to end.
 func (v *visit) stream(ctx context.Context) ([]*metrics.Snapshot, error) {
+	opened := time.Now()
 	for reading := 1; ; reading++ {
 		snapshots, err := v.read(ctx)
 		if err == nil {
@@ -29,10 +43,35 @@ func (v *visit) stream(ctx context.Context) ([]*metrics.Snapshot, error) {
 		if why := v.ended(ctx); why != nil {
 			return nil, why
 		}
+		if !errors.As(err, new(*unopenedError)) {
+			opened = time.Now()
+		} else if final := v.unopened(ctx, err, opened); final != nil {
+			return nil, final
+		} else {
+			reading--
+			continue
+		}
 		if reading == readings {
 			return nil, fmt.Errorf("its log did not come whole in %d readings: %w", readings, err)
 		}
 	}
+}
+
+// unopened says why a log that did not open is not worth another try, and else waits for the next one. Since is when it
+// could be read last.
+func (v *visit) unopened(ctx context.Context, err error, since time.Time) error {
+	if apierrors.IsForbidden(err) {
+		return err
+	}
+	if _, gone := v.pods().Get(ctx, v.order.name, metav1.GetOptions{}); apierrors.IsNotFound(gone) {
+		return errGone
+	}
+	if time.Since(since) > restartPatience {
+		return advise(fmt.Errorf("its log could not be had for %s: %w", restartPatience, err), "kubectl describe node %s", v.order.node)
+	}
+	v.say("waiting for the kubelet to be back")
+	sleep(ctx, time.Second)
+	return nil
 }
 
 // ended says why the container ended badly. It is nil when the container ended well, and when that does not become
@@ -50,7 +89,7 @@ func (v *visit) ended(ctx context.Context) error {
 func (v *visit) read(ctx context.Context) ([]*metrics.Snapshot, error) {
 	log, err := v.pods().GetLogs(v.order.name, &corev1.PodLogOptions{Container: collectorName, Follow: true}).Stream(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening it: %w", explainForbidden(err))
+		return nil, &unopenedError{explainForbidden(err)}
 	}
 	defer log.Close()
 	frames := v.decoding.frames(log, v.order.run, v.order.ask)

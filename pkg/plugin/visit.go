@@ -35,6 +35,7 @@ type visit struct {
 func (v *visit) observe(ctx context.Context) Observation {
 	timed, cancel := context.WithTimeout(ctx, v.order.timeout)
 	defer cancel()
+	defer v.remove()
 	snapshots, err := v.run(timed)
 	if err != nil && timed.Err() != nil && ctx.Err() == nil {
 		err = v.late(ctx)
@@ -45,7 +46,7 @@ func (v *visit) observe(ctx context.Context) Observation {
 	return Observation{Node: v.order.node, Snapshots: snapshots}
 }
 
-// run does not name the pod in its errors: it is deleted when they are read, and nodes with one trouble can be told as one.
+// run leaves the pod to be removed, and does not name it in its errors: it is deleted when they are read, and nodes with one trouble can be told as one.
 func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	v.say("checking the node")
 	if err := v.checkNode(ctx); err != nil {
@@ -55,7 +56,6 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 		return nil, context.Cause(ctx)
 	}
 	v.say("creating the collector pod")
-	defer v.remove()
 	if err := v.create(ctx); err != nil {
 		return nil, err
 	}
@@ -86,25 +86,6 @@ func (v *visit) say(doing string) {
 func (v *visit) ref() PodRef { return PodRef{v.order.namespace, v.order.name} }
 
 func (v *visit) pods() typedcorev1.PodInterface { return v.client.CoreV1().Pods(v.order.namespace) }
-
-// late words that the time is over, with what the cluster last complained of: a sandbox that cannot be made, a volume
-// that cannot be mounted, show nowhere but in events.
-func (v *visit) late(ctx context.Context) error {
-	err := fmt.Errorf("no answer within %s, last %s", v.order.timeout, v.doing)
-	if v.pod == nil {
-		return advise(err, "give it longer with --timeout")
-	}
-	ctx, cancel := context.WithTimeout(ctx, shortPatience)
-	defer cancel()
-	events, listErr := v.client.CoreV1().Events(v.order.namespace).List(ctx, metav1.ListOptions{
-		FieldSelector: "type=Warning,involvedObject.uid=" + string(v.pod.UID),
-	})
-	if listErr == nil && len(events.Items) > 0 {
-		last := events.Items[len(events.Items)-1]
-		err = fmt.Errorf("%w: %s: %s", err, last.Reason, last.Message)
-	}
-	return advise(err, "kubectl get events -n %s --field-selector involvedObject.name=%s, or give it longer with --timeout", v.order.namespace, v.order.name)
-}
 
 // create makes the pod. An interruption does not stop the request: only its answer tells what there is to delete.
 func (v *visit) create(ctx context.Context) error {

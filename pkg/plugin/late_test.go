@@ -1,0 +1,71 @@
+package plugin
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A kubelet that is away for long, or only for a moment.
+func TestObserveSilentKubelet(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		harm func(s *apiServer, c *Collection)
+		want []string // parts of the node's error; none: it goes well
+	}{
+		{"no answer of the kubelet", func(s *apiServer, c *Collection) {
+			c.Timeout = 300 * time.Millisecond
+			s.life = []corev1.PodStatus{{}}
+			s.log = func(w http.ResponseWriter, _ *corev1.Pod, _ int) {
+				answer(w, failure(http.StatusInternalServerError, metav1.StatusReasonInternalError, "dial tcp 192.0.2.1:10250: connect: connection refused"))
+			}
+		}, []string{"no answer within 300ms, last waiting for the kubelet: the kubelet does not answer the API server: dial tcp 192.0.2.1:10250", "kubectl describe node a"}},
+		{"kubelet that hangs", func(s *apiServer, c *Collection) {
+			c.Timeout = 300 * time.Millisecond
+			s.log = func(w http.ResponseWriter, _ *corev1.Pod, _ int) { time.Sleep(shortPatience + time.Second) }
+		}, []string{"no answer within 300ms, last counting: the kubelet does not answer the API server: it hangs or is cut off", "kubectl describe node a"}},
+		{"kubelet restarted", func(s *apiServer, _ *Collection) {
+			s.log = func(w http.ResponseWriter, pod *corev1.Pod, reading int) {
+				if reading <= 2 {
+					answer(w, failure(http.StatusInternalServerError, metav1.StatusReasonInternalError, "dial tcp 192.0.2.1:10250: connect: connection refused"))
+					return
+				}
+				w.Write(framesOf(pod))
+			}
+			s.life = []corev1.PodStatus{running, exited(0, "")}
+		}, nil},
+		{"pod deleted after its end", func(s *apiServer, _ *Collection) {
+			s.life = []corev1.PodStatus{running, exited(0, "")}
+			s.log = func(w http.ResponseWriter, pod *corev1.Pod, _ int) {
+				s.mu.Lock()
+				delete(s.pods, pod.Namespace+"/"+pod.Name)
+				s.mu.Unlock()
+				notFound(w, "pods", pod.Name)
+			}
+		}, []string{"somebody deleted it"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, c := newAPIServer(t, "a"), testCollection()
+			tt.harm(s, c)
+			fleet, err, left := observe(t, s, c, Ask{Samples: 2})
+			if err != nil || left != nil {
+				t.Fatalf("Observe: %v, %v", err, left)
+			}
+			got := fleet.Observations[0].Err
+			if len(tt.want) == 0 && got != nil {
+				t.Errorf("error %v, want none", got)
+			}
+			for _, part := range tt.want {
+				if got == nil || !strings.Contains(got.Error(), part) {
+					t.Errorf("error %v, want it to contain %q", got, part)
+				}
+			}
+			gone(t, s, c)
+		})
+	}
+}
