@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -38,7 +39,10 @@ func (v *visit) silence(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shortPatience)
 	defer cancel()
 	node, err := v.client.CoreV1().Nodes().Get(ctx, v.order.node, metav1.GetOptions{})
-	if err == nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return errors.New("by now there is no such node")
+	case err == nil:
 		for _, c := range node.Status.Conditions {
 			if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
 				return fmt.Errorf("by now %w", notReady(c))

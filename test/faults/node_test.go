@@ -1,0 +1,161 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/cosanet/kubectl-cosanet/test/embedded"
+)
+
+// service is the kubelet or the containerd of a node.
+type service struct {
+	*cluster
+	node, name string
+}
+
+// pid is that of the service in its node, empty when it does not run.
+func (s service) pid() string {
+	return strings.TrimSpace(s.Control("exec", s.node, "--", "pgrep", "-x", s.name).Stdout)
+}
+
+// freeze stops the service as SIGSTOP does: its connections stay open and nobody answers. The test's end, if not the
+// returned function before, lets it go on.
+func (s service) freeze(t testing.TB) (thaw func()) {
+	t.Helper()
+	pid := s.pid()
+	s.Exec(t, s.node, "kill", "-STOP", pid)
+	thaw = func() { s.Exec(t, s.node, "kill", "-CONT", pid) }
+	t.Cleanup(thaw)
+	return thaw
+}
+
+// kill ends the service, whose connections are then refused, until start or the test's end.
+func (s service) kill(t testing.TB) (start func()) {
+	t.Helper()
+	file, pid := "/run/"+s.name+".held", s.pid()
+	s.Exec(t, s.node, "touch", file)
+	start = func() {
+		s.Exec(t, s.node, "rm", "-f", file)
+		embedded.Eventually(t, s.name+" of "+s.node+" runs again", func() error {
+			if now := s.pid(); now == "" || now == pid {
+				return fmt.Errorf("its pid is %q", now)
+			}
+			return nil
+		})
+	}
+	t.Cleanup(start)
+	s.Exec(t, s.node, "kill", "-KILL", pid)
+	embedded.Eventually(t, "the end of "+s.name+" of "+s.node, func() error {
+		if now := s.pid(); now != "" {
+			return fmt.Errorf("its pid is %q", now)
+		}
+		return nil
+	})
+	return start
+}
+
+// healed waits, at the end of a test that hurt a node, until the node is well again: it is Ready, no collector runs on it,
+// and a plain run shows its pod. Called first, it is done after what mends the node.
+func (c *cluster) healed(t testing.TB, node string) {
+	t.Helper()
+	t.Cleanup(func() {
+		embedded.Eventually(t, node+" is well again", func() error {
+			if r := c.Run("wait", "node", node, "--for=condition=Ready", "--timeout=1s"); r.Code != 0 {
+				return fmt.Errorf("%s", r.Stderr)
+			}
+			if r := c.Control("exec", node, "--", "pgrep", "-x", "cosanet-collect"); r.Stdout != "" { // 15 bytes of its name
+				return fmt.Errorf("a collector runs: pid %s", r.Stdout)
+			}
+			for _, pod := range c.Pods(t, embedded.Ours, namespace) {
+				if pod.Spec.NodeName == node {
+					return fmt.Errorf("%s is left", pod.Name)
+				}
+			}
+			return nil
+		})
+		if r := c.top(node); r.Code != 0 || !strings.Contains(r.Stdout, quiet(node)) {
+			t.Errorf("the next run: exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
+		}
+	})
+}
+
+// quiet is the suite's pod on a node.
+func quiet(node string) string { return strings.Replace(node, "node", "quiet", 1) }
+
+// top runs kubectl cosanet top on the suite's pod of a node, with the collector beside it.
+func (c *cluster) top(node string, args ...string) embedded.Result {
+	return c.Run(append([]string{"cosanet", "top", "-n", namespace, quiet(node), "--collector-namespace", namespace}, args...)...)
+}
+
+// begin is top in the background.
+func (c *cluster) begin(node string, args ...string) <-chan embedded.Result {
+	done := make(chan embedded.Result, 1)
+	go func() { done <- c.top(node, args...) }()
+	return done
+}
+
+// collector waits for the collector pod of a node.
+func (c *cluster) collector(t testing.TB, node string, phase corev1.PodPhase) corev1.Pod {
+	t.Helper()
+	var found corev1.Pod
+	embedded.Eventually(t, "a collector pod on "+node, func() error {
+		for _, pod := range c.Pods(t, embedded.Ours, namespace) {
+			if pod.Spec.NodeName == node && pod.DeletionTimestamp == nil && (phase == "" || pod.Status.Phase == phase) {
+				found = pod
+				return nil
+			}
+		}
+		return fmt.Errorf("there is none that is %s", phase)
+	})
+	return found
+}
+
+// ready sets what a node says of itself. Its kubelet must be frozen, else it says otherwise soon.
+func (c *cluster) ready(t testing.TB, node, status string) {
+	t.Helper()
+	patch, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionStatus(status), Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.",
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Must(t, "patch", "node", node, "--subresource=status", "--type=strategic", "-p", string(patch))
+}
+
+// outcome is how a run is to end.
+type outcome struct {
+	code int
+	out  []string // words on standard output
+	err  []string // and on standard error
+}
+
+// fine is a run that shows the suite's pod.
+func fine(node string) outcome { return outcome{out: []string{quiet(node)}} }
+
+// check fails the test unless a run ended as it should.
+func (want outcome) check(t testing.TB, r embedded.Result) {
+	t.Helper()
+	if r.Code != want.code {
+		t.Errorf("exit code %d, want %d", r.Code, want.code)
+	}
+	for _, word := range want.out {
+		if !strings.Contains(r.Stdout, word) {
+			t.Errorf("standard output does not say %q", word)
+		}
+	}
+	for _, word := range want.err {
+		if !strings.Contains(r.Stderr, word) {
+			t.Errorf("standard error does not say %q", word)
+		}
+	}
+	if want.code != 0 && len(want.out) == 0 && r.Stdout != "" {
+		t.Error("a run that failed wrote to standard output")
+	}
+	if t.Failed() {
+		t.Logf("exit code %d\nstdout:\n%s\nstderr:\n%s", r.Code, r.Stdout, r.Stderr)
+	}
+}
