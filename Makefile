@@ -27,7 +27,7 @@ export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 ARCHES := amd64 arm64
 PLATFORMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64 windows/amd64 windows/arm64
-PACKAGES = $$(go list ./... | grep -v -e /test/e2e -e /test/krew)
+PACKAGES = $$(go list ./... | grep -v -e /test/e2e -e /test/faults -e /test/krew)
 TRUST = $$(git grep -l 'trial\.Record(' -- '*_test.go' | xargs -n 1 dirname | sed 's,^,./,' | sort -u | grep -v test/trial)
 MODULES := . tools test/cluster
 
@@ -96,8 +96,9 @@ cluster-up: deps-cluster bin/cluster $(if $(HOLLOW),bin/hollow) ## Bring up the 
 	$(if $(HOLLOW),bin/cluster hollow $(HOLLOW) $(HOLLOW_FLAGS))
 
 .PHONY: cluster-down
-cluster-down: bin/cluster ## Take it down without a trace
+cluster-down: bin/cluster ## Take it down without a trace, and that of test-faults
 	bin/cluster down
+	bin/cluster down --name faults
 
 .PHONY: cluster-status
 cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
@@ -106,7 +107,7 @@ cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
 ##@ Test
 
 .PHONY: test
-test: deps cluster-up test-root test-e2e krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+test: deps cluster-up test-root test-e2e test-faults krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
 	@echo 'all levels passed; the cluster is still up: make cluster-down takes it down'
 
 .PHONY: test-unit
@@ -125,13 +126,21 @@ test-e2e: build image bin/tools/registry bin/hollow demo-image cluster-up ## Rea
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	CI=true go test -count=1 -timeout 20m ./test/e2e
 
+.PHONY: test-faults
+test-faults: build image demo-image faults-up ## What breaks: connections, kubelets, container runtimes, webhooks, quotas, rights; on a cluster of its own (root)
+	CI=true go test -count=1 -timeout 20m ./test/faults
+
+.PHONY: faults-up
+faults-up: deps-cluster bin/cluster
+	bin/cluster up --name faults --image dist/collector-image.tar --image dist/demo-image.tar
+
 .PHONY: krew-check
 krew-check: dist cluster-up bin/tools/kubectl-krew bin/tools/validate-krew-manifest ## The release through the real krew: every platform, install, upgrade, use, uninstall (root)
 	bin/cluster import dist/release/collector-image_$(VERSION).tar
 	CI=true go test -count=1 -v ./test/krew
 
 .PHONY: chaos
-chaos: deps build image bin/hollow bin/tools/registry demo-image cluster-up ## The long forms of the tests of trust, and docs/reliability.md from what they measured (root; an hour)
+chaos: deps build image bin/hollow bin/tools/registry demo-image cluster-up faults-up ## The long forms of the tests of trust, and docs/reliability.md from what they measured (root; an hour)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	rm -f dist/figures
 	CI=true COSANET_CHAOS=1 COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 -p 1 -timeout 120m $(TRUST)
