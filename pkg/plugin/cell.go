@@ -46,7 +46,7 @@ func (c *column) cell(r *row) cell {
 			return marked(text+"("+percent(judged)+")", judged, threshold{75, 90})
 		}
 	}
-	if c.over == "" && (r.window == 0 || !c.counts()) {
+	if !c.share() && (r.window == 0 || !c.counts()) {
 		return cell{text: text}
 	}
 	return marked(text, judged, c.mark)
@@ -54,7 +54,7 @@ func (c *column) cell(r *row) cell {
 
 func (c *column) format(v float64) string {
 	switch {
-	case c.over != "":
+	case c.share():
 		return percent(v)
 	case c.bytes:
 		return size(v)

@@ -55,7 +55,7 @@ func (c *column) bound(at float64) string {
 	switch {
 	case at == 0:
 		return ""
-	case c.over != "":
+	case c.share():
 		return strconv.FormatFloat(at, 'g', -1, 64) + "%"
 	}
 	return strconv.FormatFloat(at, 'g', -1, 64) + "/s"

@@ -13,10 +13,7 @@ import (
 type column struct {
 	name    string            // header, and the word that --columns and --sort-by take; counters get "/s" when they are rates
 	key     string            // in the JSON object
-	sum     []string          // families that are added up; those that a kernel does not have are left out
-	values  []string          // label values that a series must have to count
-	over    string            // the value is a percentage of this family
-	least   float64           // for a percentage: the units of over below which there is too little traffic to say
+	formula                   // of the value
 	bytes   bool              // shown as Ki, Mi, ...
 	text    func(*row) string // a column of words in place of all that
 	shown   shown             // in which tables
@@ -51,44 +48,44 @@ func builtin() []column {
 		{name: "IP", text: func(r *row) string { return r.IP }, shown: inWide, meaning: "the pod's address"},
 		{name: "CONTROLLER", text: (*row).controller, shown: inWide, meaning: "what made the pod, such as deployment/web"},
 
-		{name: "IN", key: "in", sum: []string{netstat + "IpExt_InOctets", snmp6 + "Ip6_InOctets"}, bytes: true,
+		{name: "IN", key: "in", formula: formula{sum: []string{netstat + "IpExt_InOctets", snmp6 + "Ip6_InOctets"}}, bytes: true,
 			meaning: "bytes received, IPv4 and IPv6, IP headers included"},
-		{name: "OUT", key: "out", sum: []string{netstat + "IpExt_OutOctets", snmp6 + "Ip6_OutOctets"}, bytes: true,
+		{name: "OUT", key: "out", formula: formula{sum: []string{netstat + "IpExt_OutOctets", snmp6 + "Ip6_OutOctets"}}, bytes: true,
 			meaning: "bytes sent, IPv4 and IPv6, IP headers included"},
-		{name: "EST", key: "established", sum: []string{snmp + "Tcp_CurrEstab"},
+		{name: "EST", key: "established", formula: formula{sum: []string{snmp + "Tcp_CurrEstab"}},
 			meaning: "TCP connections now, IPv4 and IPv6"},
-		{name: "RETR%", key: "retransmitPercent", sum: []string{snmp + "Tcp_RetransSegs"}, over: snmp + "Tcp_OutSegs", least: 10, mark: threshold{1, 5},
+		{name: "RETR%", key: "retransmitPercent", formula: formula{sum: []string{snmp + "Tcp_RetransSegs"}, over: []string{snmp + "Tcp_OutSegs"}, least: 10}, mark: threshold{1, 5},
 			meaning: "TCP segments sent again, per hundred sent; - below 10 segments"},
-		{name: "RTO", key: "timeouts", sum: []string{netstat + "TcpExt_TCPTimeouts"},
+		{name: "RTO", key: "timeouts", formula: formula{sum: []string{netstat + "TcpExt_TCPTimeouts"}},
 			meaning: "TCP retransmission timeouts, each a stall of 200 ms or more"},
-		{name: "LISTENDROP", key: "listenDrops", sum: []string{netstat + "TcpExt_ListenDrops"}, mark: threshold{1, 5},
+		{name: "LISTENDROP", key: "listenDrops", formula: formula{sum: []string{netstat + "TcpExt_ListenDrops"}}, mark: threshold{1, 5},
 			meaning: "connections that a listening socket dropped, a full accept queue included"},
-		{name: "RST", key: "resets", sum: []string{snmp + "Tcp_OutRsts"}, mark: threshold{5, 50},
+		{name: "RST", key: "resets", formula: formula{sum: []string{snmp + "Tcp_OutRsts"}}, mark: threshold{5, 50},
 			meaning: "TCP resets sent: closed ports, crashes, hang-ups"},
-		{name: "UDPDROP", key: "udpDrops", sum: []string{snmp + "Udp_RcvbufErrors", snmp + "Udp_SndbufErrors", snmp6 + "Udp6_RcvbufErrors", snmp6 + "Udp6_SndbufErrors"}, mark: threshold{1, 10},
+		{name: "UDPDROP", key: "udpDrops", formula: formula{sum: []string{snmp + "Udp_RcvbufErrors", snmp + "Udp_SndbufErrors", snmp6 + "Udp6_RcvbufErrors", snmp6 + "Udp6_SndbufErrors"}}, mark: threshold{1, 10},
 			meaning: "datagrams dropped at a full socket buffer (closed ports: UDPNOPORT)"},
-		{name: "CT", key: "conntrack", sum: []string{"cosanet_conntrack_curr"},
+		{name: "CT", key: "conntrack", formula: formula{sum: []string{"cosanet_conntrack_curr"}},
 			meaning: "connections in the conntrack table; for a node also the share of its limit"},
 
-		{name: "ACTIVE", key: "activeOpens", sum: []string{snmp + "Tcp_ActiveOpens"}, shown: inWide,
+		{name: "ACTIVE", key: "activeOpens", formula: formula{sum: []string{snmp + "Tcp_ActiveOpens"}}, shown: inWide,
 			meaning: "TCP connections begun from here"},
-		{name: "PASSIVE", key: "passiveOpens", sum: []string{snmp + "Tcp_PassiveOpens"}, shown: inWide,
+		{name: "PASSIVE", key: "passiveOpens", formula: formula{sum: []string{snmp + "Tcp_PassiveOpens"}}, shown: inWide,
 			meaning: "TCP connections accepted"},
-		{name: "FAILS", key: "failedConnects", sum: []string{snmp + "Tcp_AttemptFails"}, shown: inWide,
+		{name: "FAILS", key: "failedConnects", formula: formula{sum: []string{snmp + "Tcp_AttemptFails"}}, shown: inWide,
 			meaning: "TCP connections that ended before they were established"},
-		{name: "SYNRETR", key: "synRetransmits", sum: []string{netstat + "TcpExt_TCPSynRetrans"}, shown: inWide,
+		{name: "SYNRETR", key: "synRetransmits", formula: formula{sum: []string{netstat + "TcpExt_TCPSynRetrans"}}, shown: inWide,
 			meaning: "SYNs and SYN-ACKs sent again: a peer that does not answer"},
-		{name: "LISTENOVFL", key: "listenOverflows", sum: []string{netstat + "TcpExt_ListenOverflows"}, shown: inWide, mark: threshold{1, 5},
+		{name: "LISTENOVFL", key: "listenOverflows", formula: formula{sum: []string{netstat + "TcpExt_ListenOverflows"}}, shown: inWide, mark: threshold{1, 5},
 			meaning: "connections refused at a full accept queue"},
-		{name: "SYNQ", key: "synQueueFull", sum: []string{netstat + "TcpExt_TCPReqQFullDrop", netstat + "TcpExt_TCPReqQFullDoCookies"}, shown: inWide, mark: threshold{1, 5},
+		{name: "SYNQ", key: "synQueueFull", formula: formula{sum: []string{netstat + "TcpExt_TCPReqQFullDrop", netstat + "TcpExt_TCPReqQFullDoCookies"}}, shown: inWide, mark: threshold{1, 5},
 			meaning: "times the SYN queue was full"},
-		{name: "ABORT", key: "aborts", sum: []string{netstat + "TcpExt_TCPAbortOnTimeout", netstat + "TcpExt_TCPAbortOnMemory"}, shown: inWide,
+		{name: "ABORT", key: "aborts", formula: formula{sum: []string{netstat + "TcpExt_TCPAbortOnTimeout", netstat + "TcpExt_TCPAbortOnMemory"}}, shown: inWide,
 			meaning: "connections given up without an answer or for want of memory"},
-		{name: "TW", key: "timeWait", sum: []string{"cosanet_sockstat_tcp_tw"}, shown: inWide,
+		{name: "TW", key: "timeWait", formula: formula{sum: []string{"cosanet_sockstat_tcp_tw"}}, shown: inWide,
 			meaning: "TCP sockets in TIME-WAIT"},
-		{name: "UDPNOPORT", key: "udpNoPort", sum: []string{snmp + "Udp_NoPorts", snmp6 + "Udp6_NoPorts"}, shown: inWide,
+		{name: "UDPNOPORT", key: "udpNoPort", formula: formula{sum: []string{snmp + "Udp_NoPorts", snmp6 + "Udp6_NoPorts"}}, shown: inWide,
 			meaning: "datagrams for a port that nobody has open"},
-		{name: "CTERR", key: "conntrackErrors", sum: []string{"cosanet_conntrack_insert_failed_total", "cosanet_conntrack_drop_total", "cosanet_conntrack_early_drop_total"}, shown: inWide, mark: threshold{1, 10},
+		{name: "CTERR", key: "conntrackErrors", formula: formula{sum: []string{"cosanet_conntrack_insert_failed_total", "cosanet_conntrack_drop_total", "cosanet_conntrack_early_drop_total"}}, shown: inWide, mark: threshold{1, 10},
 			meaning: "entries that the conntrack table refused, dropped or threw out"},
 		socketState("SYNSENT", "synSent", "SYN_SENT", "sockets that wait for a peer's answer"),
 		socketState("SYNRECV", "synReceived", "SYN_RECV", "sockets in the middle of a peer's handshake"),
@@ -98,7 +95,7 @@ func builtin() []column {
 }
 
 func socketState(name, key, state, meaning string) column {
-	return column{name: name, key: key, sum: []string{"cosanet_proc_net_tcp"}, values: []string{state}, shown: inSockets, meaning: "TCP " + meaning}
+	return column{name: name, key: key, formula: formula{sum: []string{"cosanet_proc_net_tcp"}, values: []string{state}}, shown: inSockets, meaning: "TCP " + meaning}
 }
 
 // columnsOf are the columns of the default or the wide table, with those of --sockets.
@@ -151,7 +148,7 @@ func parseColumn(name string) (column, error) {
 	if !ok {
 		return column{}, unknownColumn(name, family)
 	}
-	c := column{name: m.Short(), key: m.Short(), sum: []string{m.Name}, bytes: m.Unit == "bytes", meaning: m.Help}
+	c := column{name: m.Short(), key: m.Short(), formula: formula{sum: []string{m.Name}}, bytes: m.Unit == "bytes", meaning: m.Help}
 	for value := range strings.SplitSeq(values, ",") {
 		if value != "" {
 			c.values = append(c.values, value)
@@ -220,7 +217,7 @@ func (c *column) counts() bool {
 		return false
 	}
 	m, ok := metrics.Lookup(c.sum[0])
-	return ok && m.Type == metrics.Counter && c.over == ""
+	return ok && m.Type == metrics.Counter && !c.share()
 }
 
 // set is the set of metrics that has all that the columns need; sockets by state are asked for apart from it.
@@ -233,35 +230,4 @@ func set(columns []column, at metrics.Set) metrics.Set {
 		}
 	}
 	return at
-}
-
-// families are the metrics that the column is computed from.
-func (c *column) families() []string {
-	if c.over == "" {
-		return c.sum
-	}
-	return append(slices.Clone(c.sum), c.over)
-}
-
-// read computes the column's value for a row.
-func (c *column) read(r *row) reading {
-	var sum reading
-	for _, name := range c.sum {
-		sum = sum.plus(r.sumOf(name, c.values...))
-	}
-	if c.over == "" || sum.state != present {
-		return sum
-	}
-	over := r.sumOf(c.over)
-	units := over.value
-	if r.window > 0 {
-		units *= r.window.Seconds()
-	}
-	switch {
-	case over.state != present:
-		return over
-	case units < c.least:
-		return reading{}
-	}
-	return reading{present, 100 * sum.value / over.value}
 }

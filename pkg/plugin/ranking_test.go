@@ -28,7 +28,7 @@ func TestRanked(t *testing.T) {
 		}
 		return titles
 	}
-	byNumber := column{name: "EST", sum: []string{"cosanet_proc_net_snmp_Tcp_CurrEstab"}}
+	byNumber := column{name: "EST", formula: formula{sum: []string{"cosanet_proc_net_snmp_Tcp_CurrEstab"}}}
 	byWord := column{name: "NODE", text: func(r *row) string { return r.Node }}
 	for name, by := range map[string]*column{"number": &byNumber, "word": &byWord, "name": nil} {
 		all := ranked(rows, by, 0)

@@ -55,7 +55,7 @@ func live(t *testing.T, pods []corev1.Pod, boxes ...metrics.Sandbox) *Fleet {
 
 // brief writes a row as one line: name, first value or word, controller, why.
 func brief(r *row) string {
-	columns := []column{{name: "EST", sum: []string{snmp + "Tcp_CurrEstab"}}}
+	columns := []column{{name: "EST", formula: formula{sum: []string{snmp + "Tcp_CurrEstab"}}}}
 	return strings.Join(strings.Fields(r.title()+" "+r.cells(columns)[0].text+" "+r.controller()+" "+r.why), " ")
 }
 
