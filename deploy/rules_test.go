@@ -99,8 +99,8 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 }
 
-// TestFindings wants a section of docs/findings.md for every alert, an alert for every section, and each alert to say where
-// its section is.
+// TestFindings wants a section of docs/findings.md for every alert, and each alert to say where its section is. Sections
+// without an alert are those of the rules of explain (a test of pkg/plugin).
 func TestFindings(t *testing.T) {
 	text, err := os.ReadFile("../docs/findings.md")
 	if err != nil {
@@ -126,8 +126,10 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%s: severity %q", r.Alert, r.Labels["severity"])
 		}
 	}
-	if diff := cmp.Diff(slices.Compact(want), got); diff != "" {
-		t.Errorf("alerts (-) and sections of docs/findings.md (+), in order:\n%s", diff)
+	for _, alert := range want {
+		if !slices.Contains(got, alert) {
+			t.Errorf("docs/findings.md has no section %s", alert)
+		}
 	}
 	for section := range bytes.SplitSeq(text, []byte("\n### ")) {
 		heading, rest, _ := bytes.Cut(section, []byte("\n"))

@@ -87,6 +87,7 @@ func builtin() []column {
 			meaning: "datagrams for a port that nobody has open"},
 		{name: "CTERR", key: "conntrackErrors", formula: formula{sum: []string{"cosanet_conntrack_insert_failed_total", "cosanet_conntrack_drop_total", "cosanet_conntrack_early_drop_total"}}, shown: inWide, mark: threshold{1, 10},
 			meaning: "entries that the conntrack table refused, dropped or threw out"},
+		findingsColumn(),
 		socketState("SYNSENT", "synSent", "SYN_SENT", "sockets that wait for a peer's answer"),
 		socketState("SYNRECV", "synReceived", "SYN_RECV", "sockets in the middle of a peer's handshake"),
 		socketState("CLOSEWAIT", "closeWait", "CLOSE_WAIT", "sockets that the peer closed and the program did not"),
@@ -213,11 +214,7 @@ func (c *column) header(rates bool) string {
 
 // counts tells whether the column adds up counters, so that it has a rate.
 func (c *column) counts() bool {
-	if c.text != nil {
-		return false
-	}
-	m, ok := metrics.Lookup(c.sum[0])
-	return ok && m.Type == metrics.Counter && !c.share()
+	return c.text == nil && c.formula.counts()
 }
 
 // set is the set of metrics that has all that the columns need; sockets by state are asked for apart from it.

@@ -11,6 +11,7 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1
 	ExitUsage       = 2
+	ExitFindings    = 3        // of explain --check
 	ExitInterrupted = 128 + 2  // as a shell counts a program that SIGINT ended
 	ExitPipe        = 128 + 13 // SIGPIPE
 )
@@ -27,6 +28,7 @@ func exitCodes() []exitCode {
 		{ExitOK, "all that was asked for was shown, or done", "no difference"},
 		{ExitFailed, "something failed, be it one node of many: what could be had is on standard output, what failed on standard error", "the two differ"},
 		{ExitUsage, "wrong flags or arguments: nothing was asked of the cluster", "any error"},
+		{ExitFindings, "explain --check found something, and every node answered", "-"},
 		{ExitInterrupted, "interrupted by SIGINT, SIGTERM or SIGHUP; the pods of the run are deleted", "the same"},
 		{ExitPipe, "whoever read standard output stopped reading: head, less", "the same"},
 	}

@@ -1,6 +1,10 @@
 package plugin
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+)
 
 // formula computes a value from metric families: a sum of rates or levels, or the percentage that one sum is of another.
 type formula struct {
@@ -13,6 +17,12 @@ type formula struct {
 
 // share tells whether the value is a percentage.
 func (f *formula) share() bool { return len(f.over) > 0 }
+
+// counts tells whether the value is made of counters, so that it has a rate. A percentage of counters has none of its own.
+func (f *formula) counts() bool {
+	m, ok := metrics.Lookup(f.sum[0])
+	return ok && m.Type == metrics.Counter && !f.share()
+}
 
 // families are the metrics that the value is computed from.
 func (f *formula) families() []string { return slices.Concat(f.sum, f.minus, f.over) }

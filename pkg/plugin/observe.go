@@ -21,6 +21,7 @@ type Selection struct {
 	AllNodes  bool            // every node, also one without a selected pod
 	NodeLabel labels.Selector // only nodes with these labels, as if each were named; nil for no such choice
 	Sample    Sample          // of the nodes
+	Hosts     bool            // with the rows of all nodes that are asked
 }
 
 // PodRef names a pod.

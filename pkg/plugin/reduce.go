@@ -84,8 +84,8 @@ func (ask Ask) tells(box *metrics.Sandbox, s *metrics.Sample, last bool) bool {
 	switch {
 	case !own(s.Metric):
 		return last || s.Metric.Type == metrics.Counter
-	case s.Metric.Name == "cosanet_read_success":
-		return last && s.Value == 0
+	case s.Metric.Name == readSuccess:
+		return last && (s.Value == 0 || label(s, "source") == "listen") // of which there may be none
 	}
 	return last && box.Self()
 }

@@ -110,7 +110,7 @@ func (sel *Selection) admitsHost(node string) bool {
 	if len(sel.Nodes) > 0 {
 		return slices.Contains(sel.Nodes, node)
 	}
-	return sel.AllNodes || sel.NodeLabel != nil || len(sel.Pods) == 0 && sel.Labels.Empty() && sel.Fields.Empty() && sel.Namespace == ""
+	return sel.Hosts || sel.AllNodes || sel.NodeLabel != nil || len(sel.Pods) == 0 && sel.Labels.Empty() && sel.Fields.Empty() && sel.Namespace == ""
 }
 
 // offline checks that a selection can be made on a saved file, which has neither the labels nor most fields of a pod.

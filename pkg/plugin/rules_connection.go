@@ -1,0 +1,88 @@
+package plugin
+
+// connectionRules are about established connections, and those that a pod makes.
+func connectionRules() []rule {
+	return []rule{
+		{
+			id: "retransmits", title: "TCP segments are lost",
+			measure: formula{sum: []string{snmp + "Tcp_RetransSegs"}, over: []string{snmp + "Tcp_OutSegs"}, least: 100}, unit: "of the TCP segments sent had to be sent again",
+			levels: []level{{Warning, 1}, {Critical, 5}},
+			source: "this project's, below the 10 % of OceanBase's alert and the 20 % from 100 segments a second on of Performance Co-Pilot's rule; judged from 100 segments on. The alert waits for ten minutes (warning) and five (critical), from 10 segments a second on.",
+			means:  "Segments of TCP get lost on the way to the peer or their acknowledgements on the way back, and have to be sent again.",
+			look:   "Whether all pods of a node or one peer are hit. Drops of the pod's device and of the node's (netdev, softnet), a bandwidth limit of the CNI, an overloaded peer, an MTU that does not fit (large segments lost, small ones not).",
+			next:   []string{"kubectl cosanet top -A --node $NODE --sort-by retr% --interval 5s", debugPod + "ss -nti"},
+		},
+		{
+			id: "syn-retransmits", title: "peers do not answer when a connection is made",
+			measure: formula{sum: []string{netstat + "TcpExt_TCPSynRetrans"}, over: []string{snmp + "Tcp_ActiveOpens", snmp + "Tcp_PassiveOpens"}, least: 1}, unit: "SYNs and SYN-ACKs sent again, per connection begun or accepted",
+			levels: []level{{Warning, 10}},
+			source: "the ratio is that of the kubernetes-mixin (prometheus/node_exporter#1023), the limit this project's. The alert waits for ten minutes, from 0.2 a second on.",
+			means:  "Peers do not answer when a connection is made: the first segment, or its answer, has to be sent again. Each time costs the client a second, then two, then four.",
+			look:   "A NetworkPolicy that drops, a Service without endpoints behind a firewall, a peer whose accept queue is full, a conntrack table that is full ([CosanetConntrackFull](#cosanetconntrackfull)). Sockets in SYN-SENT name the peer.",
+			next:   []string{topPod + "--sockets --columns SYNRETR,SYNSENT,ACTIVE,FAILS", debugPod + "ss -nt state syn-sent"},
+		},
+		{
+			id: "tcp-timeouts", title: "connections stall on retransmission timeouts",
+			measure: formula{sum: []string{netstat + "TcpExt_TCPTimeouts"}, over: []string{snmp + "Tcp_OutSegs"}, least: 100}, unit: "of the TCP segments sent ran into a timeout of 200 ms or more",
+			levels: []level{{Warning, 0.1}},
+			source: "this project's: none are published; judged from 100 segments on. 200 ms is TCP_RTO_MIN of the kernel's `include/net/tcp.h`. The alert waits for ten minutes, from 1 timeout a second on.",
+			means:  "The kernel waited in vain for an acknowledgement and nothing else told it of the loss: each timeout is a stall of 200 ms or more for one connection.",
+			look:   "The same as for [CosanetRetransmits](#cosanetretransmits); timeouts without many retransmissions mean a peer that has gone, or connections with so little in flight that nothing else can tell.",
+			next:   []string{topPod + "--interval 5s --columns RTO,RETR%,OUT,TcpExt_TCPLostRetransmit,ABORT"},
+		},
+		{
+			id: "resets-sent", title: "connections are refused or cut off",
+			measure: formula{sum: []string{snmp + "Tcp_OutRsts"}}, unit: "TCP resets a second are sent",
+			levels: []level{{Warning, 5}, {Critical, 50}},
+			source: "netdata, `health.d/tcp_resets.conf`, for 5 a second; 50 is this project's. The alert is about a change: ten times the average of the hour until ten minutes ago, which counts as 5 a second at least.",
+			means:  "The pod refuses connections to ports where nothing listens, or cuts off established ones: a program crashed or closes with data unread, a client asks for the wrong port, or somebody scans.",
+			look:   "Restarts of the pod's containers, endpoints and readiness (traffic to a pod that is not ready yet), TCPAbortOnData and TCPAbortOnClose for programs that close early.",
+			next:   []string{topPod + "--interval 5s --columns RST,FAILS,TcpExt_TCPAbortOnData,TcpExt_TCPAbortOnClose,PASSIVE", "kubectl get pod -n $NAMESPACE $POD -o wide"},
+		},
+		{
+			id: "resets-received", title: "established connections are reset",
+			measure: formula{sum: []string{snmp + "Tcp_EstabResets"}}, unit: "established connections a second end with a reset",
+			levels: []level{{Warning, 5}, {Critical, 50}},
+			source: "this project's, as for resets that are sent.",
+			means:  "Connections that were in use end with a reset instead of in order: the peer crashed, gave up, or something between them (a load balancer, a NAT that forgot the connection) cut them.",
+			look:   "Which peer it is: connections that idle longer than a load balancer or NAT remembers them are the usual cause, and TCP keep-alive or a shorter idle timeout of the client the cure.",
+			next:   []string{topPod + "--interval 5s --columns EST,Tcp_EstabResets,RST,TcpExt_TCPAbortOnData,ABORT"},
+		},
+		{
+			id: "failed-connects", title: "connections fail before they are established",
+			measure: formula{sum: []string{snmp + "Tcp_AttemptFails"}}, unit: "connections a second fail before they are established",
+			levels: []level{{Warning, 5}, {Critical, 50}},
+			source: "this project's, as for resets; a health check of a port that is not open yet makes less than one a second.",
+			means:  "The pod's own connections are refused by their peers, or handshakes of its clients break off.",
+			look:   "Whether the pod begins them (ACTIVE) or accepts them (PASSIVE): a Service that points to a port nobody listens on, a peer that is restarting, clients that give up during the handshake.",
+			next:   []string{topPod + "--interval 5s --columns FAILS,ACTIVE,PASSIVE,RST,SYNRETR"},
+		},
+		{
+			id: "receive-queue-drops", title: "TCP data is thrown away for want of room",
+			measure: formula{sum: []string{netstat + "TcpExt_TCPBacklogDrop", netstat + "TcpExt_TCPRcvQDrop", netstat + "TcpExt_RcvPruned"}}, unit: "segments a second are thrown away in full sockets",
+			levels: []level{{Warning, 1}},
+			source: "this project's. The counters are those of KubeSkoop's and node_exporter's lists. The alert waits for ten minutes.",
+			means:  "TCP data reached the pod and was thrown away for want of room in a socket's queue; the peer has to send it again.",
+			look:   "Recv-Q of established sockets: large means that the program does not read. CPU throttling, `net.ipv4.tcp_rmem` in the pod, the memory of TCP on the node.",
+			next:   []string{topPod + "--interval 5s --columns IN,TcpExt_TCPBacklogDrop,TcpExt_TCPRcvQDrop,TcpExt_RcvPruned,TcpExt_PruneCalled", debugPod + "ss -ntm"},
+		},
+		{
+			id: "time-wait-overflow", title: "there are too many connections in TIME-WAIT",
+			measure: formula{sum: []string{netstat + "TcpExt_TCPTimeWaitOverflow"}}, unit: "connections a second skip TIME-WAIT for want of room",
+			levels: []level{{Warning, 0}},
+			source: "any: the kernel does it only at the limit (`net.ipv4.tcp_max_tw_buckets`).",
+			means:  "More connections have just ended than the namespace may remember. Late segments of an old connection can then reach a new one with the same ports.",
+			look:   "Short connections, many a second, to one peer: keep-alive or a pool in the client ends it. The limit is each pod's own.",
+			next:   []string{topPod + "--interval 5s --columns TW,ACTIVE,PASSIVE,TcpExt_TCPTimeWaitOverflow"},
+		},
+		{
+			id: "tcp-memory-pressure", title: "TCP is short of memory",
+			measure: formula{sum: []string{netstat + "TcpExt_TCPMemoryPressures", netstat + "TcpExt_TCPAbortOnMemory"}}, unit: "times a second TCP ran out of memory or cut a connection for want of it",
+			levels: []level{{Critical, 0}},
+			source: "any. netdata, `health.d/tcp_mem.conf`, warns at the pressure mark of `net.ipv4.tcp_mem`; connections are cut past its high mark or at `net.ipv4.tcp_max_orphans`. The alert tells the two apart.",
+			means:  "All TCP sockets of the node together hold more memory than the kernel wants to give: buffers shrink, and at the hard limit connections are cut off.",
+			look:   "The node's TCP memory against `net.ipv4.tcp_mem` (pages: low, pressure, high), and the pod whose sockets hold it: much in Recv-Q and Send-Q, many orphans. The pod of the finding is where it was noticed, not always the cause.",
+			next:   []string{topNodes + "--columns sockstat_tcp_mem_pages,sockstat_tcp_orphan,EST,TW", debugNode + "sysctl net.ipv4.tcp_mem net.ipv4.tcp_max_orphans"},
+		},
+	}
+}
