@@ -29,7 +29,8 @@ func (v *visit) late(ctx context.Context) error {
 		last := events.Items[len(events.Items)-1]
 		err = fmt.Errorf("%w: %s: %s", err, last.Reason, last.Message)
 	}
-	return advise(err, "kubectl get events -n %s --field-selector involvedObject.name=%s, or give it longer with --timeout", v.order.namespace, v.order.name)
+	return advise(err, "kubectl get events -n %s --field-selector involvedObject.name=%s; kubectl describe node %s; or give it longer with --timeout",
+		v.order.namespace, v.order.name, v.order.node)
 }
 
 // silence says why nothing can be heard of the node, nil where its kubelet speaks. The node itself says so only most of a

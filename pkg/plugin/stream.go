@@ -52,7 +52,8 @@ func (v *visit) stream(ctx context.Context) ([]*metrics.Snapshot, error) {
 			continue
 		}
 		if reading == readings {
-			return nil, fmt.Errorf("its log did not come whole in %d readings: %w", readings, err)
+			err = fmt.Errorf("its log did not come whole in %d readings: %w", readings, err)
+			return nil, advise(err, "it is cut where the node's container runtime restarts, or where it is rotated: ask again")
 		}
 	}
 }
@@ -64,7 +65,7 @@ func (v *visit) unopened(ctx context.Context, err error, since time.Time) error 
 		return err
 	}
 	if _, gone := v.pods().Get(ctx, v.order.name, metav1.GetOptions{}); apierrors.IsNotFound(gone) {
-		return errGone
+		return deleted(v.pod)
 	}
 	if time.Since(since) > restartPatience {
 		return advise(fmt.Errorf("its log could not be had for %s: %w", restartPatience, err), "kubectl describe node %s", v.order.node)

@@ -175,10 +175,10 @@ func terminated(pod *corev1.Pod, state *corev1.ContainerStateTerminated) error {
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" {
 		return failed(pod)
 	}
-	said := cmp.Or(strings.TrimSpace(state.Message), "it said nothing")
+	said := cmp.Or(lastWords(state.Message), "it said nothing")
 	switch {
-	case state.Reason == "OOMKilled":
-		return errors.New("OOMKilled: the collector needed more memory than its limit of " + memoryLimit(pod))
+	case state.Reason == "OOMKilled", strings.Contains(said, "container init was OOM-killed"): // by runc, before the collector began
+		return outOfMemory(pod)
 	case state.Reason == "ContainerCannotRun", state.Reason == "StartError":
 		return advise(fmt.Errorf("%s: %s", state.Reason, said), "check that %s is a cosanet collector image", imageOf(pod))
 	case state.ExitCode == 0:
@@ -189,11 +189,4 @@ func terminated(pod *corev1.Pod, state *corev1.ContainerStateTerminated) error {
 		return fmt.Errorf("the collector was ended by signal %d: %s", state.ExitCode-128, said)
 	}
 	return fmt.Errorf("the collector failed (exit code %d): %s", state.ExitCode, said)
-}
-
-func memoryLimit(pod *corev1.Pod) string {
-	if c := collectorOf(pod); c != nil {
-		return c.Resources.Limits.Memory().String()
-	}
-	return "unknown"
 }

@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,9 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 )
-
-// errGone says that the collector pod was deleted under the run.
-var errGone = errors.New("somebody deleted it while it was in use")
 
 // start waits until the container runs or ran, or until something is in the way for longer than it may be.
 func (v *visit) start(ctx context.Context) error {
@@ -43,8 +39,11 @@ func (v *visit) start(ctx context.Context) error {
 func (v *visit) ending(ctx context.Context) error {
 	return v.watch(ctx, func(pod *corev1.Pod) (done bool, err error) {
 		status := collectorStatus(pod)
+		bad := status != nil && status.State.Terminated != nil && status.State.Terminated.ExitCode != 0
 		switch {
-		case status != nil && status.State.Terminated != nil && status.State.Terminated.ExitCode != 0:
+		case bad && pod.DeletionTimestamp != nil:
+			return true, deleted(pod)
+		case bad:
 			return true, terminated(pod, status.State.Terminated)
 		case status != nil && status.State.Terminated != nil:
 			return true, nil
@@ -76,7 +75,7 @@ func (v *visit) watch(ctx context.Context, look func(*corev1.Pod) (done bool, er
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case apierrors.IsNotFound(err):
-			return errGone
+			return deleted(v.pod)
 		case err != nil && !lost(err):
 			return fmt.Errorf("getting it: %w", explainForbidden(err))
 		case err == nil:
@@ -108,7 +107,7 @@ func (v *visit) watchOnce(ctx context.Context, look func(*corev1.Pod) (done bool
 			case !ok || !isPod: // the end, or an error such as 410 Gone
 				return false, nil
 			case event.Type == watch.Deleted:
-				return false, errGone
+				return false, deleted(pod)
 			}
 			v.pod = pod
 			if done, err := look(pod); done || err != nil {
