@@ -43,6 +43,9 @@ ends=("${PIPESTATUS[@]}")
 set -o pipefail
 [[ ${ends[0]} -eq 0 || ${ends[0]} -eq 141 ]] || { echo "kubectl cosanet raw ended with exit code ${ends[0]}" >&2 && exit 1; }
 
+say "What is wrong, with whom, and what to do next"
+show kubectl cosanet explain -A
+
 say "What all this left behind in the cluster"
 show kubectl get pods -A -l app.kubernetes.io/managed-by=kubectl-cosanet
 
