@@ -13,6 +13,9 @@ import (
 // A collector pod whose end others bring about in its run: the reason is told, in time.
 func TestEndings(t *testing.T) {
 	c := need(t)
+	t.Parallel()
+	const home = "faults-endings"
+	c.namespace(t, home, "privileged")
 	tests := []struct {
 		name   string
 		during func(t testing.TB, pod corev1.Pod) // once it runs
@@ -24,7 +27,7 @@ func TestEndings(t *testing.T) {
 			if r := embedded.Finish(cmd); r.Code != 0 {
 				t.Error(r.Stderr)
 			}
-		}, outcome{code: 1, err: []string{"node node-1: ", "somebody deleted it while it was in use (EvictionByEvictionAPI: ", "ask again, or see kubectl get events -n faults"}}},
+		}, outcome{code: 1, err: []string{"node node-1: ", "somebody deleted it while it was in use (EvictionByEvictionAPI: ", "ask again, or see kubectl get events -n faults-endings"}}},
 		{"deleted", func(t testing.TB, pod corev1.Pod) {
 			c.Must(t, "-n", pod.Namespace, "delete", "pod", pod.Name, "--wait=false")
 		}, outcome{code: 1, err: []string{"node node-1: ", "somebody deleted it while it was in use"}}},
@@ -32,10 +35,10 @@ func TestEndings(t *testing.T) {
 			c.Must(t, "-n", pod.Namespace, "delete", "pod", pod.Name, "--force")
 		}, outcome{code: 1, err: []string{"node node-1: ", "somebody deleted it while it was in use"}}},
 		{"collector killed", func(t testing.TB, pod corev1.Pod) {
-			c.Exec(t, "node-1", "pkill", "-KILL", "-x", "cosanet-collect") // of this pid namespace
+			c.signal(t, pod, "KILL")
 		}, outcome{code: 1, err: []string{"node node-1: ", "the collector was ended by signal 9: it said nothing"}}},
 		{"collector told to end", func(t testing.TB, pod corev1.Pod) {
-			c.Exec(t, "node-1", "pkill", "-TERM", "-x", "cosanet-collect")
+			c.signal(t, pod, "TERM")
 		}, outcome{code: 1, err: []string{"node node-1: ", "the collector failed (exit code 1): cosanet-collector: error: terminated signal received\n"}}},
 		{"node cordoned and drained of what tolerates nothing", func(t testing.TB, pod corev1.Pod) {
 			c.Must(t, "taint", "node", "node-1", "faults.test/drain=now:NoExecute")
@@ -44,10 +47,10 @@ func TestEndings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c.healed(t, "node-1")
-			run := c.begin("node-1", "--interval", "4s")
-			tt.during(t, c.collector(t, "node-1", "Running"))
+			run := c.begin("node-1", "--interval", "4s", "--collector-namespace", home)
+			tt.during(t, c.WaitCollector(t, "Running", home))
 			tt.want.check(t, <-run)
+			c.WantNothingLeft(t, home)
 		})
 	}
 	t.Run("too little memory", func(t *testing.T) {
@@ -68,4 +71,11 @@ func TestEndings(t *testing.T) {
 		trial.Record(t, trial.Result{Group: trial.Lifecycle, Runs: len(tests) + 2, Faults: len(tests) + 2, Survived: len(tests) + 2,
 			Claim: "A collector pod is evicted, deleted, killed, starved of memory: the reason is told"})
 	}
+}
+
+// signal sends one to the collector of a pod.
+func (c *cluster) signal(t testing.TB, pod corev1.Pod, signal string) {
+	t.Helper()
+	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
+	c.Exec(t, pod.Spec.NodeName, "sh", "-c", "kill -"+signal+" $(grep -ls "+id+" /proc/[0-9]*/cgroup | cut -d/ -f3)")
 }

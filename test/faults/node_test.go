@@ -3,13 +3,88 @@ package faults
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/cosanet/kubectl-cosanet/test/embedded"
+	"github.com/cosanet/kubectl-cosanet/test/trial"
 )
+
+// ordeal is what a service of a node is made to do, around a run on that node.
+type ordeal struct {
+	name, node string
+	args       []string // of kubectl cosanet top, beside the pod
+	before     func(t *testing.T, s service)
+	during     func(t *testing.T, s service) // once the collector runs
+	want       []outcome                     // any of them
+	long       bool                          // for COSANET_CHAOS=1
+}
+
+// ordeals are those of one service that show one claim.
+type ordeals struct {
+	claim   string
+	service string
+	cases   []ordeal
+}
+
+// Whatever is done to a node in and before a run: the run ends in time, with the reason or with the answer, and the node's next
+// run is fine. The nodes suffer side by side.
+func TestNodes(t *testing.T) {
+	c := need(t)
+	trials := []ordeals{c.kubelets(), c.containerds(), c.rooms()}
+	for i := range trials {
+		trials[i].cases = slices.DeleteFunc(trials[i].cases, func(o ordeal) bool { return o.long && !trial.Long() })
+	}
+	t.Run("lanes", func(t *testing.T) {
+		for _, node := range []string{"node-1", "node-2"} {
+			t.Run(node, func(t *testing.T) {
+				t.Parallel()
+				for _, o := range trials {
+					for _, tt := range o.cases {
+						if tt.node == node {
+							t.Run(o.service+" "+tt.name, func(t *testing.T) { c.undergo(t, tt, service{c, node, o.service}) })
+						}
+					}
+				}
+				if node == "node-2" {
+					t.Run("log rotation", c.rotation)
+				}
+			})
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	for _, o := range trials {
+		n := len(o.cases)
+		trial.Record(t, trial.Result{Group: trial.Lifecycle, Claim: o.claim, Runs: n, Faults: n, Survived: n})
+	}
+	trial.Record(t, trial.Result{Group: trial.Lifecycle, Runs: 2, Faults: 2, Survived: 2,
+		Claim: "The kubelet rotates the collector's log in the run: the whole answer, or that it is cut"})
+}
+
+func (c *cluster) undergo(t *testing.T, o ordeal, s service) {
+	c.healed(t, o.node)
+	if o.before != nil {
+		o.before(t, s)
+	}
+	run := c.begin(o.node, o.args...)
+	if o.during != nil {
+		c.collector(t, o.node, "Running")
+		o.during(t, s)
+	}
+	r := <-run
+	want := o.want[0]
+	for _, other := range o.want[1:] {
+		if r.Code == other.code {
+			want = other
+		}
+	}
+	want.check(t, r)
+}
 
 // service is the kubelet or the containerd of a node.
 type service struct {

@@ -39,11 +39,14 @@ func (c *cluster) refused(t *testing.T) {
 // What cannot work is refused long before the time is up, in words: the object, the reason, the next step. No pod is left.
 func TestRefusals(t *testing.T) {
 	c := need(t)
+	t.Parallel()
 	c.refused(t)
 	in := func(ns string, args ...string) []string {
 		return append([]string{"-n", namespace, "quiet-1", "--collector-namespace", ns}, args...)
 	}
-	image := func(name string, args ...string) []string { return in(namespace, append(args, "--image", name)...) }
+	const images = "faults-images"
+	c.namespace(t, images, "privileged")
+	image := func(name string, args ...string) []string { return in(images, append(args, "--image", name)...) }
 	privileged := func(ns string) string {
 		return "kubectl label namespace " + ns + " pod-security.kubernetes.io/enforce=privileged --overwrite\n  or use another namespace with --collector-namespace"
 	}
@@ -89,7 +92,7 @@ func TestRefusals(t *testing.T) {
 			})
 		}
 	})
-	c.WantNothingLeft(t)
+	c.WantNothingLeft(t, images)
 	t.Run("the fix helps", func(t *testing.T) {
 		advice := strings.Fields(strings.Split(privileged("faults-baseline"), "\n")[0])
 		c.Must(t, advice[1:]...)
@@ -104,6 +107,7 @@ func TestRefusals(t *testing.T) {
 // What looks as if it were in the way, and is not.
 func TestTolerated(t *testing.T) {
 	c := need(t)
+	t.Parallel()
 	tests := []struct {
 		name       string
 		make, undo []string
@@ -121,9 +125,9 @@ func TestTolerated(t *testing.T) {
 			c.Must(t, tt.make...)
 			t.Cleanup(func() { c.Must(t, tt.undo...) })
 			fine(tt.node).check(t, c.top(tt.node, tt.args...))
+			c.WantNothingLeft(t, namespace)
 		})
 	}
-	c.WantNothingLeft(t, namespace)
 	if !t.Failed() {
 		trial.Record(t, trial.Result{Group: trial.Lifecycle, Runs: len(tests), Faults: len(tests), Survived: len(tests),
 			Claim: "Cordoned and tainted nodes, other host names and missing secrets of images that are there are no obstacle"})

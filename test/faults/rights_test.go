@@ -82,13 +82,14 @@ func grant(t testing.TB, user string, rights []right) string {
 // that grants it, and no pod is left; or nothing is lost, and that is said here.
 func TestRights(t *testing.T) {
 	c := need(t)
+	t.Parallel()
 	documented(t)
 	c.namespace(t, home, "privileged")
 	c.Cosanet(t, 0, "serve", "--collector-namespace", home, "--timeout", "60s")
 
 	pod := []string{"top", "-n", target, "quiet-1", "--collector-namespace", home, "--source", "pod"}
 	list := []string{"top", "-n", target, "-l", "app=quiet", "--collector-namespace", home, "--source", "pod"}
-	nodes := []string{"top", "--all-nodes", "-n", target, "--collector-namespace", home, "--source", "pod"}
+	nodes := []string{"top", "--node-selector", "kubernetes.io/os=linux", "-n", target, "--collector-namespace", home, "--source", "pod"}
 	exporter := []string{"top", "-n", target, "quiet-1", "--collector-namespace", home, "--source", "exporter"}
 	either := []string{"top", "-n", target, "quiet-1", "--collector-namespace", home}
 	role := "kubectl create role cosanet -n " + home + " --verb=create,get,list,watch,delete --resource=pods,pods/log && kubectl create rolebinding cosanet -n " + home + " --role=cosanet --user="

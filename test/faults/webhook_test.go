@@ -142,6 +142,7 @@ func certificateFor(t testing.TB, address net.IP) (tls.Certificate, []byte) {
 // Webhooks that add to a collector pod are tolerated; what takes from it what it needs, or is down, is told.
 func TestWebhooks(t *testing.T) {
 	c := need(t)
+	t.Parallel()
 	const sidecar = `a webhook of the cluster changed collector pod `
 	image := strings.TrimSpace(c.Cosanet(t, 0, "image", "--quiet").Stdout)
 	exempt := "exempt its namespace from the webhook, or use another one with --collector-namespace"
