@@ -56,6 +56,7 @@ docs: ## The documents that are generated from the code
 	go test ./pkg/metrics -run TestMarkdown -update
 	go test ./pkg/plugin -run 'TestManual|TestFindingsDocument' -update
 	go test ./deploy -run TestRulesAreThoseOfTheOperator -update
+	go test ./pkg/collector -run TestSeccompProfile -update
 
 .PHONY: readme
 readme: build image demo-image cluster-up ## The outputs in the README, from the demo's pods on the embedded cluster (root)

@@ -58,7 +58,7 @@ func TestObjects(t *testing.T) {
 }
 
 // everyComponent in an order that works: tls after prometheus-operator.
-var everyComponent = []string{"k3s", "openshift", "prometheus-operator", "restricted", "tls"}
+var everyComponent = []string{"k3s", "openshift", "prometheus-operator", "restricted", "seccomp", "tls"}
 
 // checkSelectors wants every selector to choose the pods of the DaemonSet, and every port to be one of theirs.
 func (o *objects) checkSelectors(t *testing.T) {
@@ -154,6 +154,13 @@ func TestPodSecurity(t *testing.T) {
 		}},
 		// Seeing other pods' processes is the one thing it cannot do without.
 		{"overlays/restricted", []string{host}, []string{host}},
+		{"overlays/seccomp", []string{host, `non-default capabilities: container "exporter" must not include "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE" in securityContext.capabilities.add`}, []string{
+			`allowPrivilegeEscalation != false: container "exporter" must set securityContext.allowPrivilegeEscalation=false`,
+			host,
+			`runAsNonRoot != true: pod or container "exporter" must set securityContext.runAsNonRoot=true`,
+			`runAsUser=0: container "exporter" must not set runAsUser=0`,
+			`unrestricted capabilities: container "exporter" must not include "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE" in securityContext.capabilities.add`,
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.dir, func(t *testing.T) {

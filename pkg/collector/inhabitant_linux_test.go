@@ -131,6 +131,8 @@ func cause(event, ip string, n int) (kept []any, err error) {
 		}
 	case "walk": // writes what a walk sees, as the user that this process runs as
 		return nil, walkAndWrite(ip)
+	case "ctnetlink": // reads the connection tracking of the namespace of process n
+		return nil, readByNetlink(n)
 	case "socket": // one socket of the kind that ip names
 		keep(nil, bareSocket(ip))
 	default:
@@ -217,4 +219,18 @@ func walkAndWrite(limit string) error {
 	}
 	c := &Config{Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true, Protocols: AllProtocols(), CRISocket: "/none"}
 	return metrics.Write(os.Stdout, Walk(context.Background(), c))
+}
+
+func readByNetlink(pid int) error {
+	p, err := openProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	c := &Config{Set: metrics.All, Conntrack: true}
+	samples, err := newReader(c, newFamilies(c)).ctnetlink(p, nil)
+	if err == nil && len(samples) == 0 {
+		return errors.New("nothing was read")
+	}
+	return err
 }

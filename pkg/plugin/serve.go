@@ -49,7 +49,8 @@ func newServe(f *factory) *cobra.Command {
 Prometheus at :9156/metrics. Where it runs, the other commands ask it in place
 of a pod of their own. Run it again to change it. Components: k3s (its socket),
 openshift (SCC, every node), prometheus-operator (PodMonitor, PrometheusRule),
-tls (TLS and passwords by the Secret cosanet-exporter-web).`,
+seccomp (not privileged, under a profile that nodes must have), tls (TLS and
+passwords by the Secret cosanet-exporter-web).`,
 		Example: `  kubectl cosanet serve
   kubectl cosanet serve --metrics all --component prometheus-operator
   kubectl cosanet serve --profile restricted --dry-run=client -o yaml
