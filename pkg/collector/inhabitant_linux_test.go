@@ -131,6 +131,8 @@ func cause(event, ip string, n int) (kept []any, err error) {
 		}
 	case "walk": // writes what a walk sees, as the user that this process runs as
 		return nil, walkAndWrite(ip)
+	case "nodump": // as a program that was given capabilities by its file
+		return nil, unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	case "ctnetlink": // reads the connection tracking of the namespace of process n
 		return nil, readByNetlink(n)
 	case "socket": // one socket of the kind that ip names

@@ -55,7 +55,7 @@ func (p process) openSnmp() (fd int, inode uint64, err error) {
 func (p process) netNS() uint64 {
 	inode := readNS(p.fd, "ns/net\x00")
 	if inode == 0 && p.inOwnNetNS() {
-		inode = readNS(atCWD, "/proc/self/ns/net\x00")
+		inode = readNS(atCWD, "/proc/thread-self/ns/net\x00")
 	}
 	return inode
 }
@@ -83,11 +83,12 @@ func (p process) stillIn(netns, inode uint64) bool {
 }
 
 // inOwnNetNS tells whether the process is in the collector's own network namespace, which need not be entered: the node's,
-// in a pod with hostNetwork.
+// in a pod with hostNetwork. It asks by the calling thread: /proc/self/net follows the thread group leader, which may be in a
+// pod's namespace at this moment.
 func (p process) inOwnNetNS() bool {
 	var own unix.Stat_t
 	inode, err := p.netInode()
-	return err == nil && unix.Stat("/proc/self/net/snmp", &own) == nil && own.Ino == inode
+	return err == nil && unix.Stat("/proc/thread-self/net/snmp", &own) == nil && own.Ino == inode
 }
 
 // has tells whether a file is there.
