@@ -113,7 +113,7 @@ func (c *cleanup) run(ctx context.Context, client kubernetes.Interface, f *facto
 			continue
 		}
 		deleted++
-		fmt.Fprintf(f.streams.Out, "pod %q deleted from %s namespace%s\n", pod.Name, pod.Namespace, suffix)
+		fmt.Fprintf(f.streams.Out, "pod %q deleted from %s namespace%s\n", pod.Name, sanitize(pod.Namespace), suffix)
 	}
 	if deleted == 0 && len(failures) == 0 {
 		fmt.Fprintln(f.streams.ErrOut, "No resources found")

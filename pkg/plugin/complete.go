@@ -130,7 +130,7 @@ func (f *Fleet) inventory() *inventory {
 func namesOf[T any](objects []T, name func(*T) string) []string {
 	var names []string
 	for i := range objects {
-		if n := name(&objects[i]); n != "" {
+		if n := name(&objects[i]); n != "" && typeable(n) {
 			names = append(names, n)
 		}
 	}

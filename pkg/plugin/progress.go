@@ -29,6 +29,9 @@ type progress struct {
 
 // newProgress returns nil when out is not a terminal that can rewrite a line.
 func newProgress(out io.Writer) *progress {
+	if m, ok := out.(messages); ok {
+		out = m.w // the line is rewritten by control characters of its own; its text is made safe by fit
+	}
 	file, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil

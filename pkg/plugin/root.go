@@ -16,6 +16,7 @@ import (
 // Main runs the plugin with the given arguments and returns its exit code. Data goes to streams.Out, everything else to
 // streams.ErrOut. Cancelling ctx ends the run and deletes what it made, of which ledger keeps account.
 func Main(ctx context.Context, build Build, streams genericiooptions.IOStreams, ledger *Ledger, args []string) int {
+	streams.ErrOut = messages{streams.ErrOut}
 	f := &factory{flags: genericclioptions.NewConfigFlags(true), streams: streams, build: build, ledger: ledger}
 	root := newRoot(f)
 	root.SetArgs(args)

@@ -140,7 +140,7 @@ func (w *window) listed(pods []*corev1.Pod) []*row {
 		if last := records.of(pod); last != nil {
 			r = w.row(last)
 		} else {
-			r = &row{Node: w.node, at: w.last.Time, window: w.length}
+			r = &row{Node: sanitize(w.node), at: w.last.Time, window: w.length}
 			r.word, r.why = whyNone(pod, "the node has no network namespace of it")
 		}
 		r.describe(pod)
@@ -222,10 +222,11 @@ func beginning(s *metrics.Snapshot, box *metrics.Sandbox) (r *metrics.Record, re
 
 // describe adds what the API server knows of the pod.
 func (r *row) describe(pod *corev1.Pod) {
-	r.Namespace, r.Name, r.UID = pod.Namespace, pod.Name, string(pod.UID)
-	r.IP, r.Created = pod.Status.PodIP, pod.CreationTimestamp.Time
+	r.Namespace, r.Name, r.UID = sanitize(pod.Namespace), sanitize(pod.Name), sanitize(string(pod.UID))
+	r.IP, r.Created = sanitize(pod.Status.PodIP), pod.CreationTimestamp.Time
 	if r.ControllerKind == "" {
-		r.ControllerKind, r.ControllerName = controllerOf(pod)
+		kind, name := controllerOf(pod)
+		r.ControllerKind, r.ControllerName = sanitize(kind), sanitize(name)
 	}
 }
 
@@ -301,7 +302,7 @@ func (f *Fleet) name() {
 			for i := range s.Records {
 				box := &s.Records[i].Sandbox
 				if pod, ok := byUID[box.UID]; ok && box.UID != "" && box.Pod == "" && !box.Host() {
-					box.Namespace, box.Pod = pod.Namespace, pod.Name
+					box.Namespace, box.Pod = sanitize(pod.Namespace), sanitize(pod.Name)
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,6 +12,20 @@ import (
 
 // maxName is the longest name that Kubernetes allows (a DNS subdomain, RFC 1123). What is longer is no name of it.
 const maxName = 253
+
+// maxHelp is the longest HELP text of a family that only the node knows.
+const maxHelp = 1000
+
+// messages is standard error: whatever is written to it, by whom of the API server, a webhook, a kubelet or a runtime it may
+// be, is printable when it comes out. Each Write is of whole characters.
+type messages struct{ w io.Writer }
+
+func (m messages) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(m.w, printableLines(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
 
 // decode reads a frame's text. It is the boundary at which everything a node says of itself becomes safe to print:
 // whoever controls a node controls these strings, and they end up on a terminal.
@@ -30,6 +45,11 @@ func sanitizeRecord(r *metrics.Record) {
 		*field = sanitize(*field)
 	}
 	for i := range r.Samples {
+		if m := r.Samples[i].Metric; !plain(m.Help) {
+			if _, ours := metrics.Lookup(m.Name); !ours { // its HELP line is the node's own
+				m.Help = printable(m.Help, maxHelp)
+			}
+		}
 		for j := range r.Samples[i].Labels {
 			label := &r.Samples[i].Labels[j]
 			label.Value = sanitize(label.Value)
@@ -54,11 +74,17 @@ func sanitize(name string) string {
 func printableLines(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\t", "  "), "\n")
 	for i, line := range lines {
-		if !plain(line) {
-			lines[i] = printable(line, len(line)*len(`\x00`))
-		}
+		lines[i] = printableLine(line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// printableLine makes a text of one line safe to print, and leaves nothing out.
+func printableLine(text string) string {
+	if plain(text) {
+		return text
+	}
+	return printable(text, len(text)*len(`\x00`))
 }
 
 // printable writes as \xNN every byte of s that is not part of a printable character: control characters (C0, C1, DEL,
@@ -78,6 +104,13 @@ func printable(s string, most int) string {
 		i += size
 	}
 	return b.String()
+}
+
+// typeable tells whether a name can be put on a command line as it is, as all names of objects can (RFC 1123).
+func typeable(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != ':' && r != '/' && r != '_'
+	})
 }
 
 // plain tells whether s is printable ASCII, as all honest names are.

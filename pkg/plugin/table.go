@@ -40,6 +40,7 @@ func (t *table) write(w io.Writer) error {
 	for _, cells := range t.rows {
 		texts := make([]string, len(cells))
 		for i, c := range cells {
+			c.text = printableLine(c.text)
 			texts[i] = c.paint(colored)
 		}
 		if err := tableWriter.Append(texts); err != nil {

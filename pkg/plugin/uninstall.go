@@ -96,7 +96,7 @@ func (i *installation) delete(ctx context.Context, object *unstructured.Unstruct
 	if object.GetNamespace() != "" {
 		from = " from " + object.GetNamespace() + " namespace"
 	}
-	_, err := fmt.Fprintf(i.streams.Out, "%s %q deleted%s%s\n", kindOf(object), object.GetName(), from, suffix)
+	_, err := fmt.Fprintf(i.streams.Out, "%s %q deleted%s%s\n", kindOf(object), object.GetName(), printableLine(from), suffix)
 	return err
 }
 
