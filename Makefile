@@ -54,7 +54,7 @@ demo-image: bin/tools/pack ## The image of the demo's pods: dist/demo-image.tar
 .PHONY: docs
 docs: ## The documents that are generated from the code
 	go test ./pkg/metrics -run TestMarkdown -update
-	go test ./pkg/plugin -run 'TestManual|TestFindingsDocument' -update
+	go test ./pkg/plugin -run 'TestManual|TestFindingsDocument|TestRightsAreDocumented' -update
 	go test ./deploy -run TestRulesAreThoseOfTheOperator -update
 	go test ./pkg/collector -run TestSeccompProfile -update
 

@@ -61,16 +61,7 @@ func explainForbidden(err error) error {
 	if m == nil {
 		return err
 	}
-	user, verb, resource, namespace := m[1], m[2], m[3], m[4]
-	switch {
-	case namespace == "":
-		return advise(err, "kubectl create clusterrole cosanet-targets --verb=get,list --resource=pods,nodes && kubectl create clusterrolebinding cosanet-targets --clusterrole=cosanet-targets %s", subject(user))
-	case resource == "pods/proxy":
-		return advise(err, "kubectl create role cosanet-exporter -n %s --verb=get --resource=pods/proxy && kubectl create rolebinding cosanet-exporter -n %[1]s --role=cosanet-exporter %s", namespace, subject(user))
-	case (verb == "get" || verb == "list") && resource == "pods":
-		return advise(err, "kubectl create rolebinding cosanet-targets -n %s --clusterrole=view %s", namespace, subject(user))
-	}
-	return advise(err, "kubectl create role cosanet -n %s --verb=create,get,list,watch,delete --resource=pods,pods/log && kubectl create rolebinding cosanet -n %[1]s --role=cosanet %s", namespace, subject(user))
+	return advise(err, "%s", granting(m[1], m[2], m[3], m[4]))
 }
 
 // subject is the flag of kubectl create rolebinding that names a user.

@@ -3,9 +3,7 @@ package faults
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/cosanet/kubectl-cosanet/pkg/plugin"
 	"github.com/cosanet/kubectl-cosanet/test/embedded"
 	"github.com/cosanet/kubectl-cosanet/test/trial"
 )
@@ -34,14 +33,14 @@ func (r right) String() string {
 	return r.verb + " " + r.resource + " in " + map[string]string{home: "the collector namespace", target: "the namespace of the pods", all: "the cluster"}[r.where]
 }
 
-// published are the rights that docs/security.md names in point 8, letter for letter.
-var published = []right{
-	{home, "pods", "create"}, {home, "pods", "get"}, {home, "pods", "list"}, {home, "pods", "watch"}, {home, "pods", "delete"},
-	{home, "pods/log", "get"}, {home, "events", "list"},
-	{target, "pods", "get"}, {target, "pods", "list"},
-	{all, "nodes", "get"}, {all, "nodes", "list"}, {all, "namespaces", "get"},
-	{home, "pods/proxy", "get"},
-}
+// published are the rights that the documents name.
+var published = func() (rights []right) {
+	where := map[plugin.Place]string{plugin.InCollectors: home, plugin.InTargets: target, plugin.InCluster: all}
+	for _, r := range plugin.Rights() {
+		rights = append(rights, right{where[r.Where], r.Resource, r.Verb})
+	}
+	return rights
+}()
 
 // grant makes the roles and bindings by which a user has exactly these rights, and returns them as a manifest.
 func grant(t testing.TB, user string, rights []right) string {
@@ -83,7 +82,6 @@ func grant(t testing.TB, user string, rights []right) string {
 func TestRights(t *testing.T) {
 	c := need(t)
 	t.Parallel()
-	documented(t)
 	c.namespace(t, home, "privileged")
 	c.Cosanet(t, 0, "serve", "--collector-namespace", home, "--timeout", "60s")
 
@@ -179,22 +177,6 @@ func TestRights(t *testing.T) {
 		trial.Record(t, trial.Result{Group: trial.Privilege, Runs: len(tests) + 1, Faults: len(tests) - 4, // all but those with all rights, and the fix
 			Survived: len(tests) + 1,
 			Claim:    "The published rights are enough, and each one that is missing is told with the command that grants it, or missed by nobody"})
-	}
-}
-
-// documented fails the test where docs/security.md does not name a published right.
-func documented(t testing.TB) {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/security.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, point, _ := strings.Cut(string(text), "\n8. ")
-	point, _, _ = strings.Cut(point, "\n9. ")
-	for _, r := range published {
-		if !regexp.MustCompile(regexp.QuoteMeta(r.resource) + `( |\n)+(` + "`[a-z]+`" + `,( |\n)+)*` + "`" + r.verb + "`").MatchString(point) {
-			t.Errorf("docs/security.md, point 8, does not name %s", r)
-		}
 	}
 }
 
