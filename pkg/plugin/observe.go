@@ -3,7 +3,6 @@ package plugin
 import (
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -49,6 +48,6 @@ type Observation struct {
 // Fleet is what all asked nodes answered.
 type Fleet struct {
 	Observations []Observation // sorted by node
-	Pods         []corev1.Pod  // the selected pods as the API server lists them; nil when read from a file
+	Pods         []livePod     // the selected pods as the API server lists them; nil when read from a file
 	remarks      []string      // what is to be said of how they were asked, one line each
 }

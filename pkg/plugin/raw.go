@@ -90,7 +90,7 @@ func (f *Fleet) chosen(sel *Selection, wanted func(node string) bool) []Observat
 	if f.Pods != nil {
 		listed := map[PodRef]bool{}
 		for i := range f.Pods {
-			listed[PodRef{f.Pods[i].Namespace, f.Pods[i].Name}] = true
+			listed[PodRef{f.Pods[i].namespace, f.Pods[i].name}] = true
 		}
 		admits = func(box *metrics.Sandbox) bool { return listed[PodRef{box.Namespace, box.Pod}] }
 	}

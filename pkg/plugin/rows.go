@@ -6,9 +6,7 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -120,20 +118,20 @@ func (w *window) recorded(sel *Selection) []*row {
 }
 
 // placedOn are the listed pods by their node.
-func placedOn(pods []corev1.Pod) map[string][]*corev1.Pod {
-	on := map[string][]*corev1.Pod{}
+func placedOn(pods []livePod) map[string][]*livePod {
+	on := map[string][]*livePod{}
 	for i := range pods {
-		on[pods[i].Spec.NodeName] = append(on[pods[i].Spec.NodeName], &pods[i])
+		on[pods[i].node] = append(on[pods[i].node], &pods[i])
 	}
 	return on
 }
 
 // listed makes a row of every listed pod that lives on this node.
-func (w *window) listed(pods []*corev1.Pod) []*row {
+func (w *window) listed(pods []*livePod) []*row {
 	records := index(w.last)
 	var rows []*row
 	for _, pod := range pods {
-		if ended(pod) {
+		if pod.ended() {
 			continue // kubectl top leaves out what has ended, too
 		}
 		var r *row
@@ -150,10 +148,10 @@ func (w *window) listed(pods []*corev1.Pod) []*row {
 }
 
 // unplaced makes a row of every listed pod that is on no node yet.
-func unplaced(pods []corev1.Pod) []*row {
+func unplaced(pods []livePod) []*row {
 	var rows []*row
 	for i := range pods {
-		if pods[i].Spec.NodeName == "" && !ended(&pods[i]) {
+		if pods[i].node == "" && !pods[i].ended() {
 			r := &row{}
 			r.word, r.why = whyNone(&pods[i], "it is on no node")
 			r.describe(&pods[i])
@@ -164,11 +162,11 @@ func unplaced(pods []corev1.Pod) []*row {
 }
 
 // whyNone words why a listed pod has no numbers.
-func whyNone(pod *corev1.Pod, otherwise string) (word, why string) {
+func whyNone(pod *livePod, otherwise string) (word, why string) {
 	switch {
-	case pod.Status.Phase == corev1.PodPending:
+	case pod.phase == corev1.PodPending:
 		return "pending", ""
-	case pod.Spec.HostNetwork:
+	case pod.hostNetwork:
 		return "host", ""
 	}
 	return "gone", otherwise
@@ -221,26 +219,12 @@ func beginning(s *metrics.Snapshot, box *metrics.Sandbox) (r *metrics.Record, re
 }
 
 // describe adds what the API server knows of the pod.
-func (r *row) describe(pod *corev1.Pod) {
-	r.Namespace, r.Name, r.UID = sanitize(pod.Namespace), sanitize(pod.Name), sanitize(string(pod.UID))
-	r.IP, r.Created = sanitize(pod.Status.PodIP), pod.CreationTimestamp.Time
+func (r *row) describe(pod *livePod) {
+	r.Namespace, r.Name, r.UID = sanitize(pod.namespace), sanitize(pod.name), sanitize(pod.uid)
+	r.IP, r.Created = sanitize(pod.ip), pod.created
 	if r.ControllerKind == "" {
-		kind, name := controllerOf(pod)
-		r.ControllerKind, r.ControllerName = sanitize(kind), sanitize(name)
+		r.ControllerKind, r.ControllerName = sanitize(pod.controllerKind), sanitize(pod.controllerName)
 	}
-}
-
-// controllerOf names the pod's controller; of a ReplicaSet that a Deployment made, the Deployment.
-func controllerOf(pod *corev1.Pod) (kind, name string) {
-	owner := metav1.GetControllerOf(pod)
-	if owner == nil {
-		return "", ""
-	}
-	hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-	if deployment, ok := strings.CutSuffix(owner.Name, "-"+hash); ok && hash != "" && owner.Kind == "ReplicaSet" {
-		return "Deployment", deployment
-	}
-	return owner.Kind, owner.Name
 }
 
 // records finds a node's records by the name of their pod. A name has several while the sandbox of an earlier pod of
@@ -259,10 +243,10 @@ func index(s *metrics.Snapshot) records {
 }
 
 // of finds the record of a pod; among several of its name the one with its UID.
-func (r records) of(pod *corev1.Pod) *metrics.Record {
-	named := r[PodRef{pod.Namespace, pod.Name}]
+func (r records) of(pod *livePod) *metrics.Record {
+	named := r[PodRef{pod.namespace, pod.name}]
 	for _, record := range named {
-		if slices.Contains(uidsOf(pod), record.Sandbox.UID) {
+		if record.Sandbox.UID == pod.uid || slices.Contains(pod.hash, record.Sandbox.UID) {
 			return record
 		}
 	}
@@ -272,28 +256,11 @@ func (r records) of(pod *corev1.Pod) *metrics.Record {
 	return named[0]
 }
 
-// uidsOf are the UIDs under which the node may know a pod. The kubelet runs a static pod under the hash of its manifest,
-// and shows the API server a mirror of it that has another UID (kubernetes.io/config.mirror).
-func uidsOf(pod *corev1.Pod) []string {
-	uids := []string{string(pod.UID)}
-	for _, annotation := range staticPod() {
-		if hash := pod.Annotations[annotation]; hash != "" {
-			uids = append(uids, hash)
-		}
-	}
-	return uids
-}
-
-// staticPod are the annotations that have the UID of a static pod.
-func staticPod() []string {
-	return []string{"kubernetes.io/config.hash", corev1.MirrorPodAnnotationKey}
-}
-
 // name gives nameless records the names of the listed pods, so that a text or a saved file says who is who.
 func (f *Fleet) name() {
-	byUID := map[string]*corev1.Pod{}
+	byUID := map[string]*livePod{}
 	for i := range f.Pods {
-		for _, uid := range uidsOf(&f.Pods[i]) {
+		for _, uid := range f.Pods[i].uids() {
 			byUID[uid] = &f.Pods[i]
 		}
 	}
@@ -302,7 +269,7 @@ func (f *Fleet) name() {
 			for i := range s.Records {
 				box := &s.Records[i].Sandbox
 				if pod, ok := byUID[box.UID]; ok && box.UID != "" && box.Pod == "" && !box.Host() {
-					box.Namespace, box.Pod = sanitize(pod.Namespace), sanitize(pod.Name)
+					box.Namespace, box.Pod = sanitize(pod.namespace), sanitize(pod.name)
 				}
 			}
 		}

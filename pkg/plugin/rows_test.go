@@ -48,7 +48,11 @@ func live(t *testing.T, pods []corev1.Pod, boxes ...metrics.Sandbox) *Fleet {
 		}
 		members = append(members, m)
 	}
-	fleet := &Fleet{Pods: pods, Observations: []Observation{{Node: "node-1", Snapshots: record(t, "node-1", members, 1)}}}
+	known := []livePod{}
+	for i := range pods {
+		known = append(known, newLivePod(&pods[i]))
+	}
+	fleet := &Fleet{Pods: known, Observations: []Observation{{Node: "node-1", Snapshots: record(t, "node-1", members, 1)}}}
 	fleet.name()
 	return fleet
 }

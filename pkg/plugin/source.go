@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -74,7 +73,7 @@ func (s *source) fleet(ctx context.Context, f *factory, sel Selection, ask Ask) 
 		return nil, unreachable(err)
 	}
 	if fleet.Pods == nil {
-		fleet.Pods = []corev1.Pod{} // none is not the same as not known
+		fleet.Pods = []livePod{} // none is not the same as not known
 	}
 	fleet.name()
 	return fleet, nil

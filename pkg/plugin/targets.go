@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,9 +21,9 @@ import (
 
 // targets are what a Selection means on the cluster of the moment.
 type targets struct {
-	pods    []corev1.Pod // by namespace and name
-	nodes   []string     // to ask, sorted, each once
-	sampled string       // which nodes are the sample; empty where there is none
+	pods    []livePod // by namespace and name
+	nodes   []string  // to ask, sorted, each once
+	sampled string    // which nodes are the sample; empty where there is none
 
 	refusals map[string]error // of the nodes that were listed, why they could not run a collector, nil where they can
 }
@@ -47,13 +46,13 @@ func (s *Selection) resolve(ctx context.Context, client kubernetes.Interface) (*
 		t.pods, err = s.listedOn(ctx, client, nodes)
 	default:
 		t.pods, err = s.listed(ctx, client, "")
-		t.pods = slices.DeleteFunc(t.pods, func(pod corev1.Pod) bool { return !contains(nodes, pod.Spec.NodeName) })
+		t.pods = slices.DeleteFunc(t.pods, func(pod livePod) bool { return !contains(nodes, pod.node) })
 	}
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(t.pods, func(a, b corev1.Pod) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	slices.SortFunc(t.pods, func(a, b livePod) int {
+		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 	})
 	t.nodes = nodes
 	if asked := s.AllNodes || within && s.Sample.all() || s.NodeLabel != nil; !asked {
@@ -94,18 +93,14 @@ func contains(sorted []string, name string) bool {
 }
 
 // nodesOf are the nodes that hold a network namespace of one of the pods.
-func nodesOf(pods []corev1.Pod) []string {
+func nodesOf(pods []livePod) []string {
 	var nodes []string
 	for i := range pods {
-		if pod := &pods[i]; pod.Spec.NodeName != "" && !ended(pod) {
-			nodes = append(nodes, pod.Spec.NodeName)
+		if pod := &pods[i]; pod.node != "" && !pod.ended() {
+			nodes = append(nodes, pod.node)
 		}
 	}
 	return nodes
-}
-
-func ended(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // fewNodes are as many as are asked for their pods one by one: the API server has an index of pods by node, and need not
@@ -113,8 +108,8 @@ func ended(pod *corev1.Pod) bool {
 const fewNodes = 16
 
 // listedOn are the pods of a few nodes that the selectors let through.
-func (s *Selection) listedOn(ctx context.Context, client kubernetes.Interface, nodes []string) ([]corev1.Pod, error) {
-	of := make([][]corev1.Pod, len(nodes))
+func (s *Selection) listedOn(ctx context.Context, client kubernetes.Interface, nodes []string) ([]livePod, error) {
+	of := make([][]livePod, len(nodes))
 	lists, ctx := errgroup.WithContext(ctx)
 	for i, node := range nodes {
 		lists.Go(func() (err error) {
@@ -127,40 +122,21 @@ func (s *Selection) listedOn(ctx context.Context, client kubernetes.Interface, n
 }
 
 // listed are the pods that the selectors let through, on one node or, where that is empty, on any.
-func (s *Selection) listed(ctx context.Context, client kubernetes.Interface, node string) ([]corev1.Pod, error) {
+func (s *Selection) listed(ctx context.Context, client kubernetes.Interface, node string) ([]livePod, error) {
 	opts := metav1.ListOptions{LabelSelector: s.Labels.String(), FieldSelector: s.Fields.String()}
 	if node != "" {
 		on := fields.OneTermEqualSelector("spec.nodeName", node).String()
 		opts.FieldSelector = strings.TrimPrefix(opts.FieldSelector+","+on, ",")
 	}
-	var pods []corev1.Pod
+	var pods []livePod
 	list := func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 		return client.CoreV1().Pods(s.Namespace).List(ctx, opts)
 	}
-	err := everyItem(ctx, list, opts, func(object runtime.Object) { pods = append(pods, essence(object.(*corev1.Pod))) })
+	err := everyItem(ctx, list, opts, func(object runtime.Object) { pods = append(pods, newLivePod(object.(*corev1.Pod))) })
 	if err != nil {
 		return nil, fmt.Errorf("listing pods: %w", explainForbidden(err))
 	}
 	return pods, nil
-}
-
-// essence is what a view needs of a listed pod: the whole of a hundred thousand of them is a gigabyte.
-func essence(pod *corev1.Pod) corev1.Pod {
-	e := corev1.Pod{Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName, HostNetwork: pod.Spec.HostNetwork}}
-	e.Namespace, e.Name, e.UID, e.CreationTimestamp = pod.Namespace, pod.Name, pod.UID, pod.CreationTimestamp
-	e.Status.Phase, e.Status.PodIP = pod.Status.Phase, pod.Status.PodIP
-	for _, key := range staticPod() {
-		if hash := pod.Annotations[key]; hash != "" {
-			metav1.SetMetaDataAnnotation(&e.ObjectMeta, key, hash)
-		}
-	}
-	if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
-		e.OwnerReferences = []metav1.OwnerReference{{Kind: owner.Kind, Name: owner.Name, Controller: owner.Controller}}
-	}
-	if hash := pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]; hash != "" {
-		metav1.SetMetaDataLabel(&e.ObjectMeta, appsv1.DefaultDeploymentUniqueLabelKey, hash)
-	}
-	return e
 }
 
 // everyNode are the names of all nodes with some labels, of all where that is nil, each with its refusal.
@@ -184,7 +160,7 @@ func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Sel
 }
 
 // named gets the pods one by one, and says everything that is wrong with any of them at once.
-func (s *Selection) named(ctx context.Context, client kubernetes.Interface) ([]corev1.Pod, error) {
+func (s *Selection) named(ctx context.Context, client kubernetes.Interface) ([]livePod, error) {
 	refs := make([]PodRef, 0, len(s.Pods))
 	for _, ref := range s.Pods {
 		ref.Namespace = cmp.Or(ref.Namespace, s.Namespace, metav1.NamespaceDefault)
@@ -192,14 +168,14 @@ func (s *Selection) named(ctx context.Context, client kubernetes.Interface) ([]c
 			refs = append(refs, ref)
 		}
 	}
-	pods, problems := make([]corev1.Pod, len(refs)), make([]error, len(refs))
+	pods, problems := make([]livePod, len(refs)), make([]error, len(refs))
 	var gets errgroup.Group
 	gets.SetLimit(16)
 	for i, ref := range refs {
 		gets.Go(func() error {
 			pod, err := client.CoreV1().Pods(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 			if err == nil {
-				pods[i], problems[i] = *pod, countable(pod)
+				pods[i], problems[i] = newLivePod(pod), countable(pod)
 			} else {
 				problems[i] = notGot(ref, err)
 			}
@@ -225,7 +201,7 @@ func notGot(ref PodRef, err error) error {
 func countable(pod *corev1.Pod) error {
 	ref := PodRef{pod.Namespace, pod.Name}
 	switch {
-	case ended(pod):
+	case ended(pod.Status.Phase):
 		return advise(fmt.Errorf("pod %s has ended (%s): its network namespace and the counters in it are gone", ref, cmp.Or(pod.Status.Reason, string(pod.Status.Phase))),
 			"kubectl get pods -n %s", ref.Namespace)
 	case pod.Spec.NodeName == "":

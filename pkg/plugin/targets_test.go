@@ -77,7 +77,7 @@ func TestResolve(t *testing.T) {
 			}
 			var pods []string
 			for _, pod := range got.pods {
-				pods = append(pods, pod.Namespace+"/"+pod.Name)
+				pods = append(pods, pod.namespace+"/"+pod.name)
 			}
 			if diff := cmp.Diff(tt.pods, pods); diff != "" {
 				t.Errorf("pods (-want +got):\n%s", diff)
