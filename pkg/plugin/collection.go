@@ -21,7 +21,8 @@ type Collection struct {
 	Concurrency int           // nodes asked at the same time
 
 	version  string
-	patience time.Duration // until an exporter begins to answer, where a pod can be asked in its place
+	patience time.Duration                              // until an exporter begins to answer, where a pod can be asked in its place
+	each     func(pods []livePod, o *Observation) error // of the pods listed on a node and its answer; nil: nothing is made of it yet
 	ledger   *Ledger
 	progress *progress
 }

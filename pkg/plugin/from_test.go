@@ -159,7 +159,7 @@ func showAll(t *testing.T, fleet *Fleet, wanted bool, out *bytes.Buffer) {
 	for _, c := range builtin() {
 		ranked(rows, &c, 0)
 	}
-	if err := view.show(f, rows, rates); err != nil {
+	if err := view.show(f, nil, rows, rates); err != nil {
 		t.Fatal(err)
 	}
 	view.annotate(f, rows, rates, true)

@@ -37,6 +37,7 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	if len(nodes) >= manyNodes { // what is held of each node is little, what is decoded of it much and soon garbage
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
+	placed := placedOn(q.aim.pods)
 	fleet := &Fleet{Observations: make([]Observation, len(nodes)), Pods: q.aim.pods}
 	q.progress.begin(len(nodes))
 	visits, refuse := context.WithCancelCause(ctx)
@@ -46,6 +47,9 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	for i, node := range nodes {
 		group.Go(func() error {
 			o := q.observe(ctx, visits, node)
+			if q.each != nil && o.Err == nil {
+				o.Err = q.taken(placed[node], &o)
+			}
 			if errors.As(o.Err, new(*refusedError)) {
 				refuse(o.Err)
 			}
@@ -68,6 +72,17 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 		fleet.remarks = append([]string{q.aim.sampled}, fleet.remarks...)
 	}
 	return fleet, nil
+}
+
+// taken hands a node's answer to the view, while no more answers are held in whole than are decoded at the same time.
+func (q *inquiry) taken(pods []*livePod, o *Observation) error {
+	q.decoding <- struct{}{}
+	defer func() { <-q.decoding }()
+	listed := []livePod{} // none is not the same as not known
+	for _, pod := range pods {
+		listed = append(listed, *pod)
+	}
+	return q.each(listed, o)
 }
 
 // needsPods tells whether some node has no exporter to ask.

@@ -42,6 +42,7 @@ type Ask struct {
 type Observation struct {
 	Node      string
 	Snapshots []*metrics.Snapshot // in time order; len is Ask.Samples unless Err says why not
+	rows      []*row              // in place of the snapshots' records, where a view took them
 	Err       error               // nil, or the object, the reason and the next command
 }
 

@@ -1,7 +1,7 @@
 package plugin
 
 import (
-	"cmp"
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -67,22 +67,32 @@ func (o *outputFlags) printer() (printers.ResourcePrinter, error) {
 	return nil, fmt.Errorf("--output: unknown format %q: use %s", o.format, o.formats())
 }
 
-// printList prints the list object of top. With -o name the rows get the names that other commands of kubectl take.
+// byItem tells whether a list is written item by item, as no other format can be.
+func (o *outputFlags) byItem() bool { return o.format == "json" || o.format == "yaml" }
+
+// named tells whether only names are printed.
+func (o *outputFlags) named() bool { return o.format == "name" }
+
+// printList prints the list object of top.
 func (o *outputFlags) printList(w io.Writer, printer printers.ResourcePrinter, list *PodNetStatsList) error {
 	obj, err := object(list)
 	if err != nil {
 		return err
 	}
-	if o.format == "name" {
-		for i := range list.Items {
-			kind := cmp.Or(map[string]string{"NodeNetStats": "node"}[list.Items[i].Kind], "pod")
-			if _, err := fmt.Fprintln(w, kind+"/"+list.Items[i].Metadata.Name); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	return printObject(w, printer, obj)
+}
+
+// printNames prints the names of rows as other commands of kubectl take them.
+func printNames(w io.Writer, rows []*row) error {
+	out := bufio.NewWriter(w)
+	for _, r := range rows {
+		name := "pod/" + r.Name
+		if r.host() {
+			name = "node/" + r.Node
+		}
+		fmt.Fprintln(out, name)
+	}
+	return out.Flush()
 }
 
 // printObject prints an object; a list of items as a list, so that custom-columns shows one line an item.

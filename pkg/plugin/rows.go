@@ -27,6 +27,7 @@ type row struct {
 	window      time.Duration // between first and last; 0 for totals since the namespace was made
 	reborn      bool          // first and last are different namespaces under one name
 	earlier     map[string]float64
+	packed      []byte // the row as an object, see items; nil: made of first and last
 }
 
 func (r *row) host() bool { return r.Namespace == metrics.HostNamespace }
@@ -54,6 +55,10 @@ func rowsOf(fleet *Fleet, sel *Selection, rates bool) []*row {
 	placed := placedOn(fleet.Pods)
 	for i := range fleet.Observations {
 		o := &fleet.Observations[i]
+		if o.rows != nil {
+			rows = append(rows, o.rows...)
+			continue
+		}
 		w, ok := windowOf(o, rates)
 		if !ok {
 			continue

@@ -114,7 +114,7 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 		view.ask.Metrics = set(needed, view.ask.Metrics)
 	}
 	view.ask.Sockets = view.ask.Sockets || countSockets(needed)
-	if view.printer == nil {
+	if view.printer == nil || view.output.named() {
 		view.ask.Only = readBy(needed)
 	}
 	return view, nil
@@ -140,6 +140,11 @@ func countSockets(columns []column) bool {
 }
 
 func (v *topView) run(ctx context.Context, f *factory) error {
+	var list *items
+	if v.output.byItem() {
+		list = &items{view: v, rates: v.ask.Samples > 1}
+		v.source.collection.each = list.take
+	}
 	fleet, err := v.source.observe(ctx, f, v.selection, v.ask)
 	if err != nil {
 		return err
@@ -148,7 +153,7 @@ func (v *topView) run(ctx context.Context, f *factory) error {
 	rows := rowsOf(fleet, &v.selection, rates)
 	total := len(rows)
 	rows = ranked(rows, v.sortBy, v.limit)
-	if err := v.show(f, rows, rates); err != nil {
+	if err := v.show(f, list, rows, rates); err != nil {
 		return err
 	}
 	failure := fleet.failure()
@@ -161,8 +166,14 @@ func (v *topView) run(ctx context.Context, f *factory) error {
 	return failure
 }
 
-func (v *topView) show(f *factory, rows []*row, rates bool) error {
-	if v.printer != nil {
+// show writes the rows: as the objects that were made of them, as a list in another of kubectl's formats, as a table.
+func (v *topView) show(f *factory, list *items, rows []*row, rates bool) error {
+	switch {
+	case list != nil:
+		return list.write(f.streams.Out, v.output.format, rows)
+	case v.output.named():
+		return printNames(f.streams.Out, rows)
+	case v.printer != nil:
 		return v.output.printList(f.streams.Out, v.printer, v.object(rows))
 	}
 	if len(rows) == 0 {
@@ -231,7 +242,7 @@ func (v *topView) object(rows []*row) *PodNetStatsList {
 
 func (r *row) object(columns []column) PodNetStats {
 	p := PodNetStats{
-		TypeMeta: metav1.TypeMeta{APIVersion: APIVersion, Kind: "PodNetStats"},
+		APIVersion: APIVersion, Kind: "PodNetStats",
 		Metadata: Metadata{Name: r.Name, Namespace: r.Namespace, UID: types.UID(r.UID)},
 		Node:     r.Node, PodIP: r.IP, Status: r.word, Message: r.why,
 		Columns: map[string]float64{},

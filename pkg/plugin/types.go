@@ -21,33 +21,34 @@ type PodNetStatsList struct {
 	Items           []PodNetStats `json:"items"`
 }
 
-// PodNetStats is one row of top: a pod, or with kind NodeNetStats a node.
+// PodNetStats is one row of top: a pod, or with kind NodeNetStats a node. Its fields are in the order of their names, in
+// which kubectl prints every object.
 type PodNetStats struct {
-	metav1.TypeMeta `json:",inline"`
-	Metadata        Metadata    `json:"metadata"`
-	Node            string      `json:"node,omitempty"`
-	PodIP           string      `json:"podIP,omitempty"`
-	Controller      *Controller `json:"controller,omitempty"`
+	APIVersion string `json:"apiVersion"`
 
-	// Status is empty where there are values; else the word of the table (host, shared, pending, ended, gone, or the
-	// runtime handler of a pod with a kernel of its own), and Message what it means.
-	Status  string `json:"status,omitempty"`
-	Message string `json:"message,omitempty"`
+	// Columns are the columns of the table by their key: rates in units a second, bytes a second, percentages as 0 to 100.
+	// One that is missing was not counted or could not be read (see Failed), or has begun again (see Reset).
+	Columns    map[string]float64 `json:"columns,omitempty"`
+	Controller *Controller        `json:"controller,omitempty"`
+	Failed     []string           `json:"failed,omitempty"` // sources that could not be read
+	Kind       string             `json:"kind"`
+
+	// Message is what Status means. Status is empty where there are values; else the word of the table (host, shared,
+	// pending, ended, gone, or the runtime handler of a pod with a kernel of its own).
+	Message  string   `json:"message,omitempty"`
+	Metadata Metadata `json:"metadata"`
+
+	// Metrics are all series that were read, by short name: Tcp_RetransSegs, netdev_receive_bytes_total{device="eth0"}.
+	Metrics map[string]Value `json:"metrics,omitempty"`
+	Node    string           `json:"node,omitempty"`
+	PodIP   string           `json:"podIP,omitempty"`
+	Reset   []string         `json:"reset,omitempty"` // counters that fell within the window, by short name
+	Status  string           `json:"status,omitempty"`
 
 	// Time is when the last sample was taken. WindowSeconds is the time between first and last; without it counters are
 	// totals since the namespace was made.
 	Time          *metav1.MicroTime `json:"time,omitempty"`
 	WindowSeconds float64           `json:"windowSeconds,omitempty"`
-
-	// Columns are the columns of the table by their key: rates in units a second, bytes a second, percentages as 0 to 100.
-	// One that is missing was not counted or could not be read (see Failed), or has begun again (see Reset).
-	Columns map[string]float64 `json:"columns,omitempty"`
-
-	// Metrics are all series that were read, by short name: Tcp_RetransSegs, netdev_receive_bytes_total{device="eth0"}.
-	Metrics map[string]Value `json:"metrics,omitempty"`
-
-	Failed []string `json:"failed,omitempty"` // sources that could not be read
-	Reset  []string `json:"reset,omitempty"`  // counters that fell within the window, by short name
 }
 
 // Metadata is the part of an object's metadata that a row has.
@@ -65,8 +66,8 @@ type Controller struct {
 
 // Value is the last value of a series and, for a counter over a window, its rate in units a second.
 type Value struct {
-	Value float64  `json:"value"`
 	Rate  *float64 `json:"rate,omitempty"`
+	Value float64  `json:"value"`
 }
 
 // NetStatsDiff is what diff shows.
