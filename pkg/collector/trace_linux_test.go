@@ -44,7 +44,9 @@ func readTrace(t *testing.T, log, first, program, socket string) *trace {
 	defer file.Close()
 	tr := &trace{calls: map[string]string{}, paths: map[string]string{}}
 	self := "" // the program's pid
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 64<<20) // strace writes out every socket of a dump, all on one line
+	for lines.Scan() {
 		l := lines.Text()
 		if self == "" && strings.Contains(l, first) {
 			self = strings.Fields(l)[0]
@@ -66,6 +68,9 @@ func readTrace(t *testing.T, log, first, program, socket string) *trace {
 		if name != "" {
 			tr.paths[spelled(name, program, socket, self)] = l
 		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatalf("reading %s: %v", log, err)
 	}
 	if self == "" {
 		t.Fatalf("no %s in %s", first, log)
