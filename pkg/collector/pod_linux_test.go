@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,26 +103,35 @@ func (p *testPod) join(path string) {
 	})
 }
 
-// cgroupRoot returns where a hierarchy is mounted: v2, or the pids controller of v1.
+// cgroupRoot is cgroupMount for a test.
 func cgroupRoot(t testing.TB) string {
 	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mounts")
+	root, err := cgroupMount()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return root
+}
+
+// cgroupMount returns where a hierarchy is mounted: v2, or the pids controller of v1.
+func cgroupMount() (string, error) {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return "", err
 	}
 	v1 := ""
 	for l := range strings.Lines(string(mounts)) {
 		switch f := strings.Fields(l); {
 		case f[2] == "cgroup2":
-			return f[1]
+			return f[1], nil
 		case f[2] == "cgroup" && strings.Contains(f[3], "pids"):
 			v1 = f[1]
 		}
 	}
 	if v1 == "" {
-		t.Fatal("no cgroup hierarchy is mounted")
+		return "", errors.New("no cgroup hierarchy is mounted")
 	}
-	return v1
+	return v1, nil
 }
 
 func randomHex(n int) string {
