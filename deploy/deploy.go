@@ -19,3 +19,6 @@ const (
 	Port      = 9156
 	PortName  = "metrics"
 )
+
+// Policies are the names of the admission policies of policy, by which kubectl cosanet doctor looks for them.
+func Policies() []string { return []string{"cosanet-collector-pods", "cosanet-collector-access"} }

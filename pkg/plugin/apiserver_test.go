@@ -51,6 +51,8 @@ type apiServer struct {
 	watches   int
 	exporter  func(w http.ResponseWriter, r *http.Request, nth int) // what is behind the proxy of every pod
 	proxied   []string                                              // whom the proxy was asked for
+
+	infirmary // what doctor asks
 }
 
 var running = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{
@@ -71,7 +73,7 @@ func newAPIServer(t *testing.T, nodes ...string) *apiServer {
 	}
 	s.log = func(w http.ResponseWriter, pod *corev1.Pod, _ int) { w.Write(framesOf(pod)) }
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/namespaces/{ns}", func(w http.ResponseWriter, r *http.Request) { notFound(w, "namespaces", r.PathValue("ns")) })
+	s.infirmary.handle(mux)
 	mux.HandleFunc("GET /api/v1/nodes", s.listNodes)
 	mux.HandleFunc("GET /api/v1/nodes/{name}", s.getNode)
 	mux.HandleFunc("GET /api/v1/pods", s.listPods)
@@ -141,7 +143,7 @@ func (s *apiServer) getNode(w http.ResponseWriter, r *http.Request) {
 		notFound(w, "nodes", name)
 		return
 	}
-	answer(w, nodeNamed(name))
+	answer(w, s.nodeAs(name))
 }
 
 func nodeNamed(name string) *corev1.Node {
@@ -159,7 +161,7 @@ func (s *apiServer) listNodes(w http.ResponseWriter, r *http.Request) {
 	list := &corev1.NodeList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NodeList"}}
 	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
 	for _, name := range s.nodes {
-		if node := nodeNamed(name); err == nil && selector.Matches(labels.Set(node.Labels)) {
+		if node := s.nodeAs(name); err == nil && selector.Matches(labels.Set(node.Labels)) {
 			list.Items = append(list.Items, *node)
 		}
 	}
@@ -205,16 +207,21 @@ func (s *apiServer) createPod(w http.ResponseWriter, r *http.Request) {
 		answer(w, failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error()))
 		return
 	}
-	s.mu.Lock()
-	s.creates++
-	s.mu.Unlock()
+	if r.URL.Query().Get("dryRun") == "" {
+		s.mu.Lock()
+		s.creates++
+		s.mu.Unlock()
+	}
 	if s.admit != nil {
 		if status := s.admit(pod); status != nil {
 			answer(w, status)
 			return
 		}
 	}
-	pod.Namespace = r.PathValue("ns")
+	if pod.Namespace = r.PathValue("ns"); r.URL.Query().Get("dryRun") != "" {
+		answer(w, pod)
+		return
+	}
 	pod.CreationTimestamp = metav1.Now()
 	s.put(pod)
 	if s.created != nil && s.created(w, pod) {

@@ -90,6 +90,7 @@ contexts: [{name: c, context: {cluster: c, user: "", namespace: shop}}]}`, serve
 // exampleCluster has two nodes, which count as recorded, and the pods that the examples name.
 func exampleCluster(t *testing.T) *apiServer {
 	s := newAPIServer(t, "node-1", "node-2")
+	s.namespaces = map[string]string{"default": ""}
 	members := map[string][]member{"node-1": nodes["node-1"], "node-2": slices.Clone(nodes["node-2"])}
 	members["node-2"] = append(members["node-2"], member{box: web("staging", "web-0", "cni-staging"), first: quiet, last: quiet.with(busy)})
 	for node, of := range members {

@@ -12,6 +12,7 @@ const (
 	ExitFailed      = 1
 	ExitUsage       = 2
 	ExitFindings    = 3        // of explain --check
+	ExitUnknown     = 4        // of doctor
 	ExitInterrupted = 128 + 2  // as a shell counts a program that SIGINT ended
 	ExitPipe        = 128 + 13 // SIGPIPE
 )
@@ -29,6 +30,7 @@ func exitCodes() []exitCode {
 		{ExitFailed, "something failed, be it one node of many: what could be had is on standard output, what failed on standard error", "the two differ"},
 		{ExitUsage, "wrong flags or arguments: nothing was asked of the cluster", "any error"},
 		{ExitFindings, "explain --check found something, and every node answered", "-"},
+		{ExitUnknown, "doctor found nothing in the way, and not all of it shows without a run", "-"},
 		{ExitInterrupted, "interrupted by SIGINT, SIGTERM or SIGHUP; the pods of the run are deleted", "the same"},
 		{ExitPipe, "whoever read standard output stopped reading: head, less", "the same"},
 	}

@@ -50,10 +50,11 @@ func help(cmd *cobra.Command, w io.Writer) {
 	if cmd.Runnable() {
 		fmt.Fprintf(w, "\nUsage: %s\n", cmd.UseLine())
 	} else {
-		fmt.Fprintf(w, `
-More: %s COMMAND --help. All of kubectl's flags work (--context,
---kubeconfig, --as, --request-timeout, ...): kubectl cosanet options
-`, cmd.CommandPath())
+		fmt.Fprintf(w, "\nMore: %s COMMAND --help", cmd.CommandPath())
+		if !cmd.HasParent() {
+			fmt.Fprint(w, "; kubectl's flags: kubectl cosanet options")
+		}
+		fmt.Fprintln(w)
 	}
 }
 

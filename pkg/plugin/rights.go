@@ -29,7 +29,7 @@ type Right struct {
 
 // Rights are all that the plugin asks the API server for, beside what everybody may: no more is asked for anywhere, and
 // the documents, the roles of deploy/policy and `kubectl cosanet doctor` go by this list. `serve` and `serve --remove` are for
-// administrators and not in it.
+// administrators and not in it; neither is what doctor alone looks at where it may: policies.
 func Rights() []Right {
 	return []Right{
 		{Where: InCollectors, Resource: "pods", Verb: "create"},
@@ -39,12 +39,12 @@ func Rights() []Right {
 		{Where: InCollectors, Resource: "pods", Verb: "delete"},
 		{Where: InCollectors, Resource: "pods/log", Verb: "get"},
 		{Where: InCollectors, Resource: "events", Verb: "list", Without: "why a pod does not start is told in fewer words"},
-		{Where: InTargets, Resource: "pods", Verb: "get"},
-		{Where: InTargets, Resource: "pods", Verb: "list"},
+		{Where: InTargets, Resource: "pods", Verb: "get", Without: "pods cannot be named, only selected"},
+		{Where: InTargets, Resource: "pods", Verb: "list", Without: "pods cannot be selected, only named"},
 		{Where: InCluster, Resource: "nodes", Verb: "get", Without: "that a node cannot be asked shows only when it was"},
-		{Where: InCluster, Resource: "nodes", Verb: "list"},
+		{Where: InCluster, Resource: "nodes", Verb: "list", Without: "--all-nodes, --node-selector and --sample fail"},
 		{Where: InCluster, Resource: "namespaces", Verb: "get", Without: "collector pods go to " + homeNamespace + " only by --collector-namespace"},
-		{Where: InCollectors, Resource: "pods/proxy", Verb: "get", Exporter: true},
+		{Where: InCollectors, Resource: "pods/proxy", Verb: "get", Exporter: true, Without: "pods are made where an exporter could be asked"},
 	}
 }
 
@@ -82,6 +82,10 @@ func verbsOf(rights []Right) string {
 // granting is the command by which an administrator gives somebody a right that is missing, with those that belong to it.
 func granting(user, verb, resource, namespace string) string {
 	switch {
+	case resource == "namespaces":
+		return fmt.Sprintf("kubectl create clusterrole cosanet-home --verb=get --resource=namespaces --resource-name=%s && kubectl create clusterrolebinding cosanet-home --clusterrole=cosanet-home %s", homeNamespace, subject(user))
+	case resource == "events":
+		return fmt.Sprintf("kubectl create role cosanet-events -n %s --verb=list --resource=events && kubectl create rolebinding cosanet-events -n %[1]s --role=cosanet-events %s", namespace, subject(user))
 	case namespace == "":
 		return fmt.Sprintf("kubectl create clusterrole cosanet-targets --verb=get,list --resource=pods,nodes && kubectl create clusterrolebinding cosanet-targets --clusterrole=cosanet-targets %s", subject(user))
 	case resource == "pods/proxy":

@@ -71,7 +71,7 @@ Short-lived collector pods count, or the exporter where it is installed (serve).
 	flags := root.PersistentFlags()
 	f.flags.AddFlags(flags)
 	flags.Lookup("cache-dir").DefValue = "$HOME/.kube/cache" // as it reads in help, not whose it is
-	root.AddCommand(newTop(f), newExplain(f), newDiff(f), newRaw(f), newSnapshot(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newColumns(f), newOptions(f), newVersion(f))
+	root.AddCommand(newTop(f), newExplain(f), newDiff(f), newRaw(f), newSnapshot(f), newDoctor(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newColumns(f), newOptions(f), newVersion(f))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout()) })
 	root.SetFlagErrorFunc(flagError)
 	completeFlags(f, root)

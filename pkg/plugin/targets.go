@@ -142,6 +142,12 @@ func (s *Selection) listed(ctx context.Context, client kubernetes.Interface, nod
 // everyNode are the names of all nodes with some labels, of all where that is nil, each with its refusal.
 func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Selector) (map[string]error, error) {
 	nodes := map[string]error{}
+	err := eachNode(ctx, client, with, func(node *corev1.Node) { nodes[node.Name] = refusal(node) })
+	return nodes, err
+}
+
+// eachNode hands every node with some labels to do, all where that is nil.
+func eachNode(ctx context.Context, client kubernetes.Interface, with labels.Selector, do func(*corev1.Node)) error {
 	list := func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 		return client.CoreV1().Nodes().List(ctx, opts)
 	}
@@ -149,14 +155,10 @@ func everyNode(ctx context.Context, client kubernetes.Interface, with labels.Sel
 	if with != nil {
 		opts.LabelSelector = with.String()
 	}
-	err := everyItem(ctx, list, opts, func(object runtime.Object) {
-		node := object.(*corev1.Node)
-		nodes[node.Name] = refusal(node)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing nodes: %w", explainForbidden(err))
+	if err := everyItem(ctx, list, opts, func(object runtime.Object) { do(object.(*corev1.Node)) }); err != nil {
+		return fmt.Errorf("listing nodes: %w", explainForbidden(err))
 	}
-	return nodes, nil
+	return nil
 }
 
 // named gets the pods one by one, and says everything that is wrong with any of them at once.

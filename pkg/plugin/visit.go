@@ -105,8 +105,7 @@ func (v *visit) create(ctx context.Context) error {
 	}
 	v.pod = pod
 	if changes := altered(asked, pod); len(changes) > 0 {
-		return advise(fmt.Errorf("a webhook of the cluster changed collector pod %s: %s", v.ref(), strings.Join(changes, ", ")),
-			"exempt its namespace from the webhook, or use another one with --collector-namespace")
+		return advise(fmt.Errorf("a webhook of the cluster changed collector pod %s: %s", v.ref(), strings.Join(changes, ", ")), "%s", exempt)
 	}
 	return nil
 }

@@ -29,6 +29,9 @@ func TestExamples(t *testing.T) {
 		for _, line := range c.examples(t, command) {
 			examples++
 			t.Run(line, func(t *testing.T) {
+				if len(command) > 0 && command[0] == "doctor" {
+					c.knowsItsImage(t)
+				}
 				shell := exec.Command("bash", "-o", "pipefail", "-c", line)
 				shell.Env, shell.Dir = c.Env, folder
 				r := embedded.Finish(shell)

@@ -89,6 +89,7 @@ func TestRefusals(t *testing.T) {
 				if strings.Contains(r.Stderr, "no answer within") {
 					t.Error("it took until the time was up")
 				}
+				c.foretold(t, append([]string{"cosanet", "top"}, tt.args...), r)
 			})
 		}
 	})
@@ -124,6 +125,7 @@ func TestTolerated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c.Must(t, tt.make...)
 			t.Cleanup(func() { c.Must(t, tt.undo...) })
+			c.foretold(t, append([]string{"cosanet", "top", "--node", tt.node, "-n", namespace}, tt.args...), embedded.Result{})
 			fine(tt.node).check(t, c.top(tt.node, tt.args...))
 			c.WantNothingLeft(t, namespace)
 		})

@@ -159,6 +159,7 @@ func TestRights(t *testing.T) {
 					t.Errorf("the advice is for somebody else:\n%s", r.Stderr)
 				}
 				c.follow(t, r, "kubectl delete pod ")
+				c.foretold(t, append(append([]string{"cosanet"}, tt.run...), "--as", user), r)
 			})
 		}
 	})
