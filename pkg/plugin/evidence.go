@@ -50,7 +50,9 @@ func (r *row) queues() (waiting []queue) {
 		at := net.JoinHostPort(label(s, "cosanet_listen_address"), label(s, "cosanet_listen_port"))
 		waiting = append(waiting, queue{at, s.Value, r.last.Samples[limit].Value})
 	}
-	slices.SortStableFunc(waiting, func(a, b queue) int { return cmp.Compare(b.length*(a.limit+1), a.length*(b.limit+1)) })
+	slices.SortFunc(waiting, func(a, b queue) int {
+		return cmp.Or(cmp.Compare(b.length*(a.limit+1), a.length*(b.limit+1)), cmp.Compare(a.at, b.at))
+	})
 	return waiting
 }
 

@@ -230,7 +230,7 @@ func (c *cluster) testHollowTroubles(t *testing.T) {
 		"ImagePullBackOff": "ErrImagePull|ImagePullBackOff",
 		"NotReady":         "it is NotReady",
 		"LogCut":           "did not come whole",
-		"Unreachable":      "no route to host|i/o timeout",
+		"Unreachable":      "no route to host|i/o timeout|the kubelet does not answer the API server",
 	} {
 		found := false
 		for word := range strings.SplitSeq(want, "|") {

@@ -120,13 +120,13 @@ var (
 	numberInText = regexp.MustCompile(`^([-+]?[0-9][0-9.]*(Ki|Mi|Gi|%|x|s)?([0-9a-z.]*s)?(\([0-9]+%\))?!{0,2}|[-?]),?$`)
 	// What Kubernetes makes up: the end of a pod's name, of a Deployment and not.
 	randomInText = regexp.MustCompile(`-[0-9a-f]{8,10}-[0-9a-z]{5}\b|-[bcdfghjklmnpqrstvwxz2456789]{5}\b`)
-	// What a runtime does, the name of a network namespace; and where the scheduler put a pod.
-	placeInText = regexp.MustCompile(`(cni)-[0-9a-f-]{36}|(node)-[0-9]+`)
+	// What a runtime does, the name of a network namespace; where the scheduler put a pod; and the port that a socket got.
+	placeInText = regexp.MustCompile(`(cni)-[0-9a-f-]{36}|(node)-[0-9]+|(127\.0\.0\.1|\[::1\]):[0-9]+`)
 )
 
 // form is a line without what differs from run to run.
 func form(line string) string {
-	words := strings.Fields(placeInText.ReplaceAllString(line, "$1$2-*"))
+	words := strings.Fields(placeInText.ReplaceAllString(line, "$1$2$3-*"))
 	for i, word := range words {
 		word = randomInText.ReplaceAllString(word, "-*")
 		if numberInText.MatchString(word) {
@@ -151,6 +151,8 @@ func TestForm(t *testing.T) {
 		{"A: demo/web on node-2, 3m48s old, rates over 1.001s", "A: demo/web on node-2, 9s old, rates over 1s", true},
 		{"A: demo/web on node-2, 9s old", "A: demo/web on node-1, 9s old", true},
 		{"A: demo/web on node-2, 9s old", "B: demo/web on node-2, 9s old", false},
+		{"[::1]:42163: 1 wait to be accepted", "[::1]:44605: 1 wait to be accepted", true},
+		{"[::1]:42163: 1 wait to be accepted", "127.0.0.1:42163: 1 wait to be accepted", false},
 		{`x{netns="cni-e4c38006-c39b-09ce-04e5-272bb183b32c"} 12`, `x{netns="cni-9b1f6a40-0f43-4f4e-8c4e-3a2f3d1f7c11"} 7`, true},
 	} {
 		if got := form(tt.a) == form(tt.b); got != tt.same {
