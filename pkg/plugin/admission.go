@@ -42,6 +42,8 @@ func explainCreate(err error, pod *corev1.Pod) error {
 		return advise(err, "kubectl get serviceaccount -n %s default; a new namespace gets it in a moment", namespace)
 	case strings.Contains(text, "failed calling webhook"), strings.Contains(text, "failed to call webhook"):
 		return advise(err, "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations; the one named does not answer\n  %s", elsewhere)
+	case strings.Contains(text, "ValidatingAdmissionPolicy 'cosanet-collector-"):
+		return &refusedError{advise(err, "deploy/policy admits only pods as the plugin of its own version makes them, with images of the repositories that it names: see docs/security.md\n  %s", elsewhere)}
 	case strings.Contains(text, "admission webhook"), strings.Contains(text, "ValidatingAdmissionPolicy"):
 		return advise(err, "a policy of this cluster forbids the pod: try --profile restricted, %s", elsewhere)
 	}

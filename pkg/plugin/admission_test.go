@@ -50,6 +50,8 @@ func TestExplainCreate(t *testing.T) {
 			[]string{"a policy of this cluster forbids the pod: try --profile restricted, " + elsewhere}, false},
 		{"policy says no", refusalOf(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, `pods "x" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed expression: false`),
 			[]string{"a policy of this cluster forbids the pod: try --profile restricted, " + elsewhere}, false},
+		{"the policy of deploy/policy says no", refusalOf(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, `pods "x" is forbidden: ValidatingAdmissionPolicy 'cosanet-collector-pods' with binding 'cosanet-collector-pods' denied request: spec.hostIPC: no collector pod has it`),
+			[]string{"deploy/policy admits only pods as the plugin of its own version makes them, with images of the repositories that it names: see docs/security.md", elsewhere}, true},
 		{"webhook does not answer", refusalOf(http.StatusInternalServerError, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "x.istio.io": failed to call webhook: Post "https://istiod.istio-system.svc:443/inject?timeout=10s": context deadline exceeded`),
 			[]string{"kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations; the one named does not answer", elsewhere}, false},
 		{"anything else", errors.New("connection refused"), nil, false},
