@@ -21,6 +21,7 @@ func altered(asked, got *corev1.Pod) []string {
 			changes = append(changes, fmt.Sprintf("%s is %v, not %v", what, b, a))
 		}
 	}
+	changed("label "+runLabel, asked.Labels[runLabel], got.Labels[runLabel]) // by which it is watched
 	changed("hostPID", asked.Spec.HostPID, got.Spec.HostPID)
 	changed("hostNetwork", asked.Spec.HostNetwork, got.Spec.HostNetwork)
 	a, b := collectorOf(asked), collectorOf(got)

@@ -32,7 +32,7 @@ type apiServer struct {
 	version  int
 	pods     map[string]*corev1.Pod // by namespace/name
 	nodes    []string
-	watchers map[chan metav1.WatchEvent]string // channel to namespace/name
+	watchers map[chan metav1.WatchEvent]labels.Selector // of the pods of any namespace
 	creates  int
 	most     int                              // collector pods that were there at the same time
 	deletes  map[string]*metav1.DeleteOptions // by namespace/name
@@ -68,7 +68,7 @@ func exited(code int32, message string) corev1.PodStatus {
 
 func newAPIServer(t *testing.T, nodes ...string) *apiServer {
 	s := &apiServer{
-		pods: map[string]*corev1.Pod{}, nodes: nodes, watchers: map[chan metav1.WatchEvent]string{},
+		pods: map[string]*corev1.Pod{}, nodes: nodes, watchers: map[chan metav1.WatchEvent]labels.Selector{},
 		deletes: map[string]*metav1.DeleteOptions{}, readings: map[string]int{}, life: []corev1.PodStatus{running},
 	}
 	s.log = func(w http.ResponseWriter, pod *corev1.Pod, _ int) { w.Write(framesOf(pod)) }
@@ -224,6 +224,7 @@ func (s *apiServer) createPod(w http.ResponseWriter, r *http.Request) {
 	}
 	pod.CreationTimestamp = metav1.Now()
 	s.put(pod)
+	s.tell("ADDED", pod)
 	if s.created != nil && s.created(w, pod) {
 		return
 	}
@@ -268,7 +269,7 @@ func (s *apiServer) tell(event string, pod *corev1.Pod) {
 	defer s.mu.Unlock()
 	object, _ := json.Marshal(pod)
 	for channel, of := range s.watchers {
-		if of == pod.Namespace+"/"+pod.Name {
+		if of.Matches(labels.Set(pod.Labels)) {
 			e := metav1.WatchEvent{Type: event}
 			e.Object.Raw = object
 			channel <- e
@@ -284,11 +285,21 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	if s.watching != nil && s.watching(w, nth) {
 		return
 	}
-	key := r.PathValue("ns") + "/" + strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name=")
-	events := make(chan metav1.WatchEvent, 100)
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil || r.URL.Query().Get("resourceVersion") != "0" {
+		answer(w, failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, "no watch of a run: "+r.URL.String()))
+		return
+	}
+	events := make(chan metav1.WatchEvent, 1000)
 	s.mu.Lock()
-	s.watchers[events] = key
-	pod := s.pods[key]
+	s.watchers[events] = selector
+	for _, pod := range s.pods {
+		if selector.Matches(labels.Set(pod.Labels)) {
+			e := metav1.WatchEvent{Type: "ADDED"}
+			e.Object.Raw, _ = json.Marshal(pod)
+			events <- e
+		}
+	}
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -298,13 +309,6 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.(http.Flusher).Flush()
 	out := json.NewEncoder(w)
-	if pod != nil && pod.ResourceVersion != r.URL.Query().Get("resourceVersion") {
-		object, _ := json.Marshal(pod)
-		e := metav1.WatchEvent{Type: "MODIFIED"}
-		e.Object.Raw = object
-		out.Encode(e)
-		w.(http.Flusher).Flush()
-	}
 	for {
 		select {
 		case <-r.Context().Done():
@@ -321,7 +325,7 @@ func (s *apiServer) watched(pod *corev1.Pod) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, of := range s.watchers {
-		if of == pod.Namespace+"/"+pod.Name {
+		if of.Matches(labels.Set(pod.Labels)) {
 			return true
 		}
 	}

@@ -46,7 +46,8 @@ func TestObserveTooManyRequests(t *testing.T) {
 	gone(t, s, c)
 }
 
-// The API server is asked eight times a node at most, whatever else a run asks for: nodes that were listed are not got.
+// The API server is asked three times a node, and a few times for the run: nodes that were listed are not got, and all pods
+// are seen by one watch.
 func TestObserveRequests(t *testing.T) {
 	var nodes []string
 	for i := range 40 {
@@ -66,8 +67,9 @@ func TestObserveRequests(t *testing.T) {
 	if err != nil || left != nil || fleet.failure() != nil {
 		t.Fatalf("Observe: %v, %v, %v", err, left, fleet.failure())
 	}
-	if most := int32(8 * len(nodes)); requests.Load() > most || gets.Load() > 0 {
-		t.Errorf("%d requests for %d nodes, %d of them for a node; want at most %d and none", requests.Load(), len(nodes), gets.Load(), most)
+	const once = 40 // lists, the watch, and the pods that were created before it was open, each asked for
+	if most := int32(3*len(nodes) + once); requests.Load() > most || gets.Load() > 0 || s.watches != 1 {
+		t.Errorf("%d requests for %d nodes, %d of them for a node and %d watches; want at most %d, none and one", requests.Load(), len(nodes), gets.Load(), s.watches, most)
 	}
 	gone(t, s, c)
 }

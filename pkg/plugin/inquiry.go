@@ -23,6 +23,7 @@ type inquiry struct {
 	client  kubernetes.Interface
 	ask     Ask
 	aim     *aim
+	watched *podWatch
 	remarks remarks
 	decoding
 }
@@ -37,6 +38,8 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	if len(nodes) >= manyNodes { // what is held of each node is little, what is decoded of it much and soon garbage
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
+	q.watched = &podWatch{client: q.client, namespace: q.aim.namespace, run: newRunID()}
+	defer q.watched.close()
 	placed := placedOn(q.aim.pods)
 	fleet := &Fleet{Observations: make([]Observation, len(nodes)), Pods: q.aim.pods}
 	q.progress.begin(len(nodes))
@@ -129,7 +132,12 @@ func (q *inquiry) observe(ctx, visits context.Context, node string) Observation 
 	if visits.Err() != nil {
 		return Observation{Node: node, Err: context.Cause(visits)}
 	}
-	v := &visit{client: q.client, ledger: q.ledger, progress: q.progress, order: q.order(q.aim.namespace, node, q.ask), decoding: q.decoding, refusals: q.aim.refusals}
+	order := q.order(q.aim.namespace, node, q.ask)
+	order.together = q.watched.run
+	v := &visit{
+		client: q.client, ledger: q.ledger, progress: q.progress, order: order,
+		decoding: q.decoding, refusals: q.aim.refusals, watched: q.watched,
+	}
 	return v.observe(visits)
 }
 

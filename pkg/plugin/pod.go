@@ -21,6 +21,7 @@ import (
 const (
 	collectorName   = "collector" // of the container; injected sidecars have other names
 	runIDAnnotation = "cosanet.io/run-id"
+	runLabel        = "cosanet.io/run" // the same for all pods of a run
 	managedByLabel  = "app.kubernetes.io/managed-by"
 	managedBy       = "kubectl-cosanet"
 )
@@ -62,7 +63,8 @@ type order struct {
 	name      string // chosen here and not by the server, so that the pod can be found when the answer to create is lost
 	namespace string
 	node      string
-	run       string // id of the run, in the pod's annotation and in every frame's trailer
+	run       string // id of the pod's run of the collector, in its annotation and in every frame's trailer
+	together  string // id of all pods of one run of the plugin, in their label
 	profile   Profile
 	pull      Pull
 	criSocket string // empty: the collector looks for it
@@ -89,6 +91,7 @@ func (o *order) pod() *corev1.Pod {
 				"app.kubernetes.io/name":    "cosanet",
 				"app.kubernetes.io/version": labelValue(o.version),
 				managedByLabel:              managedBy,
+				runLabel:                    o.together,
 				// A sidecar would keep the pod from ending and has no business in the node's namespaces.
 				"sidecar.istio.io/inject":   "false",
 				"istio.io/dataplane-mode":   "none",

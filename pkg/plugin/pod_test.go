@@ -20,6 +20,7 @@ func testOrder(profile Profile) *order {
 		namespace: "cosanet",
 		node:      "node-1",
 		run:       "k3f6w2",
+		together:  "q4n8ab",
 		profile:   profile,
 		pull:      Pull{Image: "registry.example/cosanet/collector:v0.1.0", Policy: string(corev1.PullIfNotPresent)},
 		version:   "v0.1.0+dirty",

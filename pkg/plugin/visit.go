@@ -27,6 +27,8 @@ type visit struct {
 	order    *order
 	decoding decoding
 	refusals map[string]error // of the nodes that were listed
+	watched  *podWatch        // of all pods of the run
+	inbox    *inbox           // what it tells of this one
 	pod      *corev1.Pod      // as the API server made it; nil before
 	doing    string           // what is being waited for
 }
@@ -55,10 +57,13 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	v.inbox = v.watched.enter(v.order.name)
+	defer v.watched.leave(v.order.name)
 	v.say("creating the collector pod")
 	if err := v.create(ctx); err != nil {
 		return nil, err
 	}
+	v.watched.created(v.inbox)
 	if err := v.start(ctx); err != nil {
 		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}

@@ -8,8 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // start waits until the container runs or ran, or until something is in the way for longer than it may be.
@@ -54,65 +52,55 @@ func (v *visit) ending(ctx context.Context) error {
 	})
 }
 
-// watch shows look every state of the pod, from the one that is known, until look is done or fails. It returns the
-// cause when ctx ends before.
+// watch shows look every state of the pod that there is to be seen, from the one that is known, until look is done or fails.
+// It returns the cause when ctx ends before.
 func (v *visit) watch(ctx context.Context, look func(*corev1.Pod) (done bool, err error)) error {
 	for {
 		if done, err := look(v.pod); done || err != nil {
 			return err
 		}
-		done, err := v.watchOnce(ctx, look)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if done || err != nil {
+		if err := v.await(ctx); err != nil {
 			return err
 		}
-		// The API server ends every watch after a while and forgets old versions: begin anew from what is now.
-		sleep(ctx, 100*time.Millisecond)
+	}
+}
+
+// await returns when something is known of the pod that was not before.
+func (v *visit) await(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-v.inbox.news:
+	}
+	news := v.watched.take(v.inbox)
+	switch {
+	case news.gone:
+		return deleted(news.pod)
+	case news.pod != nil:
+		v.pod = news.pod
+	case news.broken != nil:
+		return fmt.Errorf("watching it: %w", news.broken)
+	case news.missed:
+		return v.look(ctx)
+	}
+	return nil
+}
+
+// look asks for the pod itself, as often as it takes to get an answer.
+func (v *visit) look(ctx context.Context) error {
+	for {
 		pod, err := v.pods().Get(ctx, v.order.name, metav1.GetOptions{})
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case apierrors.IsNotFound(err):
 			return deleted(v.pod)
-		case err != nil && !lost(err):
+		case err != nil && !passing(err):
 			return fmt.Errorf("getting it: %w", explainForbidden(err))
 		case err == nil:
 			v.pod = pod
+			return nil
 		}
-	}
-}
-
-// watchOnce is one watch of the API, which ends at the server's will.
-func (v *visit) watchOnce(ctx context.Context, look func(*corev1.Pod) (done bool, err error)) (bool, error) {
-	w, err := v.pods().Watch(ctx, metav1.ListOptions{
-		FieldSelector:   fields.OneTermEqualSelector("metadata.name", v.order.name).String(),
-		ResourceVersion: v.pod.ResourceVersion,
-	})
-	if err != nil {
-		if lost(err) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
-			return false, nil
-		}
-		return false, fmt.Errorf("watching it: %w", explainForbidden(err))
-	}
-	defer w.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false, nil
-		case event, ok := <-w.ResultChan():
-			pod, isPod := event.Object.(*corev1.Pod)
-			switch {
-			case !ok || !isPod: // the end, or an error such as 410 Gone
-				return false, nil
-			case event.Type == watch.Deleted:
-				return false, deleted(pod)
-			}
-			v.pod = pod
-			if done, err := look(pod); done || err != nil {
-				return done, err
-			}
-		}
+		sleep(ctx, leastPause)
 	}
 }
