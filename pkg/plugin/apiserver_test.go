@@ -244,8 +244,11 @@ func (s *apiServer) put(pod *corev1.Pod) {
 }
 
 // live runs a collector pod through its life.
-func (s *apiServer) live(pod *corev1.Pod) {
-	for _, status := range s.life {
+func (s *apiServer) live(pod *corev1.Pod) { s.through(pod, s.life) }
+
+// through runs a pod through a life of its own.
+func (s *apiServer) through(pod *corev1.Pod, life []corev1.PodStatus) {
+	for _, status := range life {
 		time.Sleep(5 * time.Millisecond) // so that watchers see more than the last step
 		pod.Spec.NodeName = pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields[0].Values[0]
 		s.step(pod, status)

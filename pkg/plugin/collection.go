@@ -1,11 +1,13 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"time"
 
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -19,6 +21,7 @@ type Collection struct {
 	Namespace   string        // of the collector pods and the exporter; empty: cosanet where there is one, else default
 	Timeout     time.Duration // for one node's answer, beside the time between its samples
 	Concurrency int           // nodes asked at the same time
+	Prepull     bool          // every node gets the image before the first one is asked
 
 	version  string
 	patience time.Duration                              // until an exporter begins to answer, where a pod can be asked in its place
@@ -47,6 +50,7 @@ func (c *Collection) AddFlags(flags *pflag.FlagSet) {
 	flags.Var(&c.Carrier, "source", "`WHO` is asked on each node: auto, pod or exporter. A pod is made and deleted; an exporter is what kubectl cosanet serve installs; auto is the exporter where it can answer, else a pod")
 	flags.Var(&c.Profile, "profile", "`WHAT` the collector pods may do: privileged, netadmin or restricted. netadmin is root with SYS_ADMIN, NET_ADMIN and SYS_PTRACE alone, restricted has no capability: counters only")
 	c.Pull.addFlags(flags, "the collector pods")
+	flags.BoolVar(&c.Prepull, "image-prepull", false, "have all nodes pull the image, and only then ask the first one: so their samples lie closer together. A node that cannot pull it is told, and not asked")
 	flags.StringVar(&c.CRISocket, "cri-socket", "", "`PATH` on the nodes of their container runtime's socket, where it is not one of the usual")
 	flags.StringVar(&c.Namespace, "collector-namespace", "", "namespace of the collector pods and of the exporter, by `NAME`. Default: cosanet where there is one, else default")
 	flags.DurationVar(&c.Timeout, "timeout", c.Timeout, "`HOW-LONG` a node may take to answer, beside the time between its samples")
@@ -57,6 +61,9 @@ func (c *Collection) AddFlags(flags *pflag.FlagSet) {
 func (c *Collection) Validate() error {
 	if err := c.Pull.check(c.Carrier != ExporterCarrier); err != nil {
 		return usageError(err)
+	}
+	if c.Prepull && c.Pull.Policy == string(corev1.PullNever) {
+		return usageError(errors.New("--image-prepull and --image-pull-policy Never exclude each other"))
 	}
 	if c.Namespace != "" {
 		if problems := validation.IsDNS1123Label(c.Namespace); len(problems) > 0 {

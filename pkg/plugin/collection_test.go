@@ -20,6 +20,7 @@ func TestCollectionFlags(t *testing.T) {
 		{"no image for an exporter", []string{"--image", "", "--source", "exporter"}, ""},
 		{"profile", []string{"--profile", "root"}, `invalid argument "root" for "--profile" flag: use privileged, netadmin or restricted`},
 		{"pull policy", []string{"--image-pull-policy", "never"}, `unknown --image-pull-policy "never": use Always, IfNotPresent or Never`},
+		{"pull before, but never", []string{"--image-prepull", "--image-pull-policy", "Never"}, "--image-prepull and --image-pull-policy Never exclude each other"},
 		{"no image", []string{"--image", ""}, "no collector image: this build has none of its own, give one with --image or COSANET_IMAGE"},
 		{"image that is latest", []string{"--image", "x:latest"}, `--image: "x:latest" does not say which version it is: name it in place of latest, or a digest`},
 		{"pull secret", []string{"--image-pull-secret", "a b"}, `invalid --image-pull-secret "a b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`},

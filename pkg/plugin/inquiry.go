@@ -24,6 +24,7 @@ type inquiry struct {
 	ask     Ask
 	aim     *aim
 	watched *podWatch
+	unready map[string]error // of the nodes that have no image and cannot get it, why
 	remarks remarks
 	decoding
 }
@@ -42,9 +43,12 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	defer q.watched.close()
 	placed := placedOn(q.aim.pods)
 	fleet := &Fleet{Observations: make([]Observation, len(nodes)), Pods: q.aim.pods}
-	q.progress.begin(len(nodes))
 	visits, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
+	if q.Prepull {
+		q.prepull(visits, refuse)
+	}
+	q.progress.begin("", len(nodes))
 	var group errgroup.Group
 	group.SetLimit(q.Concurrency)
 	for i, node := range nodes {
@@ -132,13 +136,18 @@ func (q *inquiry) observe(ctx, visits context.Context, node string) Observation 
 	if visits.Err() != nil {
 		return Observation{Node: node, Err: context.Cause(visits)}
 	}
-	order := q.order(q.aim.namespace, node, q.ask)
+	if err := q.unready[node]; err != nil {
+		return Observation{Node: node, Err: err}
+	}
+	return q.visit(q.order(q.aim.namespace, node, q.ask)).observe(visits)
+}
+
+func (q *inquiry) visit(order *order) *visit {
 	order.together = q.watched.run
-	v := &visit{
+	return &visit{
 		client: q.client, ledger: q.ledger, progress: q.progress, order: order,
 		decoding: q.decoding, refusals: q.aim.refusals, watched: q.watched,
 	}
-	return v.observe(visits)
 }
 
 // scrape reads a node's exporter, and says where it is of another version than the plugin.

@@ -70,6 +70,7 @@ type order struct {
 	criSocket string // empty: the collector looks for it
 	version   string
 	timeout   time.Duration // of the whole answer
+	pullOnly  bool          // the collector is to end at once: all that is wanted is its image on the node
 	ask       Ask
 }
 
@@ -82,6 +83,10 @@ func newRunID() string { return strings.ToLower(cryptorand.Text()) }
 func (o *order) pod() *corev1.Pod {
 	no, grace := false, int64(1)
 	deadline := int64(math.Ceil((o.timeout + deadlineMargin).Seconds()))
+	profile := o.profile
+	if o.pullOnly {
+		profile = Restricted // there is nothing to see
+	}
 	return &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -109,7 +114,7 @@ func (o *order) pod() *corev1.Pod {
 		},
 		Spec: corev1.PodSpec{
 			RestartPolicy: corev1.RestartPolicyNever,
-			HostPID:       true,
+			HostPID:       !o.pullOnly,
 			HostNetwork:   true, // works where the CNI does not, and starts without it; nothing listens
 			Tolerations:   []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 			Affinity:      onNode(o.node),
@@ -130,7 +135,7 @@ func (o *order) pod() *corev1.Pod {
 				Resources: resources(),
 				// What a collector that fails says last is then in the pod's status as well.
 				TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-				SecurityContext:          o.profile.securityContext(),
+				SecurityContext:          profile.securityContext(),
 			}},
 		},
 	}
@@ -156,6 +161,9 @@ func containerName(pod *corev1.Pod) string {
 
 // args is the collector's command line.
 func (o *order) args() []string {
+	if o.pullOnly {
+		return []string{"--version"}
+	}
 	args := []string{"--once", "--run", o.run, "--encoding", "gzip",
 		"--samples", fmt.Sprint(max(1, o.ask.Samples)),
 		"--interval", o.ask.Interval.String(),

@@ -19,6 +19,7 @@ type progress struct {
 	out   io.Writer
 	width int
 	shown string            // what the line says; empty when there is none
+	what  string            // what is done on the nodes; empty when they are asked
 	nodes map[string]string // what each node under way is doing
 	total int
 	done  int
@@ -43,14 +44,14 @@ func newProgress(out io.Writer) *progress {
 	return &progress{out: out, width: width, now: time.Now}
 }
 
-// begin starts a line about so many nodes.
-func (p *progress) begin(total int) {
+// begin starts a line about so many nodes, and what is done on them.
+func (p *progress) begin(what string, total int) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.total, p.done, p.bad, p.nodes, p.began = total, 0, 0, map[string]string{}, p.now()
+	p.what, p.total, p.done, p.bad, p.nodes, p.began = what, total, 0, 0, map[string]string{}, p.now()
 }
 
 // say shows what a node is doing.
@@ -113,7 +114,7 @@ func (p *progress) write(line string) {
 
 // line names the first node that is still under way, so that the line is steady.
 func (p *progress) line() string {
-	text := fmt.Sprintf("%d/%d nodes", p.done, p.total)
+	text := fmt.Sprintf("%s%d/%d nodes", p.what, p.done, p.total)
 	if p.bad > 0 {
 		text += fmt.Sprintf(", %d failed", p.bad)
 	}

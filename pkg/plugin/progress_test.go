@@ -15,7 +15,7 @@ func TestProgress(t *testing.T) {
 	var out bytes.Buffer
 	clock := time.Unix(0, 0)
 	p := &progress{out: &out, width: 60, now: func() time.Time { return clock }}
-	p.begin(2)
+	p.begin("", 2)
 	p.say("node-b", "creating the collector pod")
 	p.say("node-a", "pulling image registry.example/a/very/long/name/of/an/image:v0.1.0")
 	p.say("node-a", "reading")
@@ -45,7 +45,7 @@ func TestProgress(t *testing.T) {
 func TestProgressLeft(t *testing.T) {
 	clock := time.Unix(0, 0)
 	p := &progress{out: new(bytes.Buffer), width: 80, now: func() time.Time { return clock }}
-	p.begin(1000)
+	p.begin("", 1000)
 	for _, node := range []string{"a", "b", "c"} {
 		p.say(node, "counting")
 	}
@@ -75,7 +75,7 @@ func TestProgressWithoutTerminal(t *testing.T) {
 		t.Error("progress on a pipe")
 	}
 	var p *progress
-	p.begin(1)
+	p.begin("", 1)
 	p.say("a", "b")
 	p.finish("a", nil)
 	p.clear()

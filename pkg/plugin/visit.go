@@ -67,6 +67,9 @@ func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
 	if err := v.start(ctx); err != nil {
 		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}
+	if v.order.pullOnly {
+		return nil, v.ran(ctx)
+	}
 	v.say("counting")
 	snapshots, err := v.stream(ctx)
 	if err != nil {

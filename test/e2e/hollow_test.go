@@ -47,6 +47,8 @@ func TestHollow(t *testing.T) {
 			t.Errorf("a second start made it %d pods, want the 300 that there were", n)
 		}
 	})
+	t.Run("image-prepull", c.testHollowPrepull)
+	t.Run("interrupt", c.testHollowInterrupt)
 }
 
 // hollowCommand runs `cluster hollow`.
