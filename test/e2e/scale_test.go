@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cosanet/kubectl-cosanet/deploy"
 )
 
 // scaleEnv says how many hollow nodes BenchmarkScale makes, one number after another: "1 10 100 1000".
@@ -28,9 +30,8 @@ const flowSchema = `{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"Flow
 		"resourceRules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"],"namespaces":["*"],"clusterScope":true}],
 		"nonResourceRules":[{"verbs":["*"],"nonResourceURLs":["*"]}]}]}}`
 
-// BenchmarkScale shows the pods of more and more hollow nodes by `kubectl cosanet top`, all nodes well and then one in twenty
-// in trouble: the time to the table, the plugin's memory, the requests as the API server counts them, the bytes as they cross
-// the wire.
+// BenchmarkScale shows the pods of more and more hollow nodes by `kubectl cosanet top`, as each of looks: the time to the
+// table, the plugin's memory, the requests as the API server counts them, the bytes as they cross the wire.
 func BenchmarkScale(b *testing.B) {
 	sizes := strings.Fields(os.Getenv(scaleEnv))
 	if len(sizes) == 0 {
@@ -52,25 +53,58 @@ func BenchmarkScale(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, health := range []struct{ name, fail string }{
-			{"well", ""},
-			{"one-in-20-fails", "ImagePullBackOff=2%,NotReady=1%,LogCut=1%,Unreachable=1%"},
-		} {
-			args := []string{size}
-			switch {
-			case health.fail != "" && nodes < 100:
+		for _, look := range looks {
+			if look.fails && nodes < 100 {
 				continue // one of a few is not one in twenty
-			case health.fail != "":
-				args = append(args, "--fail", health.fail)
 			}
-			c.makeHollow(b, args...)
-			b.Run(size+"/"+health.name, func(b *testing.B) {
+			c.makeHollow(b, append([]string{size}, look.hollow...)...)
+			if look.flags[1] == "exporter" {
+				c.awaitExporters(b, nodes)
+			}
+			b.Run(size+"/"+look.name, func(b *testing.B) {
 				for b.Loop() {
-					c.scale(b, nodes, health.fail != "")
+					c.scale(b, nodes, &look)
 				}
 			})
 		}
+		c.removeExporters(b)
 	}
+}
+
+// look is one way to look at all hollow nodes.
+type look struct {
+	name   string
+	hollow []string // how the nodes are
+	flags  []string // of the plugin
+	fails  bool     // some nodes do not answer
+}
+
+const oneIn20 = "ImagePullBackOff=2%,NotReady=1%,LogCut=1%,Unreachable=1%"
+
+var looks = []look{
+	{name: "pods", flags: []string{"--source", "pod"}},
+	{name: "pods-5%-fail", hollow: []string{"--fail", oneIn20}, flags: []string{"--source", "pod"}, fails: true},
+	{name: "pods-json", flags: []string{"--source", "pod", "-o", "json"}},
+	{name: "exporters", hollow: []string{"--exporter"}, flags: []string{"--source", "exporter"}},
+}
+
+// awaitExporters waits until the DaemonSet's pods are ready on all nodes.
+func (c *cluster) awaitExporters(b *testing.B, nodes int) {
+	b.Helper()
+	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(2 * time.Second) {
+		ready := c.Must(b, "get", "daemonset", "-n", deploy.Namespace, deploy.Name, "-o", "jsonpath={.status.numberReady}")
+		if ready == strconv.Itoa(nodes) {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Fatalf("%s of %d exporters are ready", ready, nodes)
+		}
+	}
+}
+
+func (c *cluster) removeExporters(b *testing.B) {
+	b.Helper()
+	c.Must(b, "delete", "daemonset", "-n", deploy.Namespace, "-l", hollowNodes, "--ignore-not-found", "--cascade=foreground")
 }
 
 // makeHollow is hollowCommand for as many nodes as it takes time for.
@@ -82,12 +116,12 @@ func (c *cluster) makeHollow(b *testing.B, args ...string) {
 }
 
 // scale measures one look at all hollow nodes.
-func (c *cluster) scale(b *testing.B, nodes int, failing bool) {
+func (c *cluster) scale(b *testing.B, nodes int, look *look) {
 	b.Helper()
 	wire := c.wiretap(b)
 	before := c.requests(b)
-	cmd := c.Command("cosanet", "top", "-A", "--node-selector", hollowNodes, "--interval", "0", "--timeout", "5m",
-		"--context", "operator", "--server", wire.server, "--tls-server-name", wire.host)
+	cmd := c.Command(append([]string{"cosanet", "top", "-A", "--node-selector", hollowNodes, "--interval", "0", "--timeout", "5m",
+		"--context", "operator", "--server", wire.server, "--tls-server-name", wire.host}, look.flags...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -103,25 +137,24 @@ func (c *cluster) scale(b *testing.B, nodes int, failing bool) {
 	}
 	err = cmd.Wait()
 	took := time.Since(begin)
-	if code := cmd.ProcessState.ExitCode(); (code != 0) != failing || rows < nodes {
+	if code := cmd.ProcessState.ExitCode(); (code != 0) != look.fails || rows < nodes {
 		b.Fatalf("%d rows of %d nodes, exit code %d: %v\n%s", rows, nodes, code, err, &stderr)
 	}
 	after := c.requests(b)
 	c.WantNothingLeft(b)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(took.Seconds(), "s/table")
-	b.ReportMetric(float64(rows-1), "rows")
+	b.ReportMetric(float64(rows), "lines")
 	b.ReportMetric(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, "peak-MiB")
-	b.ReportMetric((after.dispatched-before.dispatched)/float64(nodes), "requests/node")
-	b.ReportMetric((after.logs-before.logs)/float64(nodes), "logs/node")
+	b.ReportMetric((after.dispatched-before.dispatched+after.connected-before.connected)/float64(nodes), "requests/node")
 	b.ReportMetric(after.rejected-before.rejected, "rejected")
 	b.ReportMetric(float64(wire.received.Load())/1e6, "MB-received")
 	b.ReportMetric(float64(wire.sent.Load())/1e6, "MB-sent")
 }
 
-// requests are what the API server counted of the plugin's. Logs are read for as long as they last, which makes them exempt
-// from fairness: nobody else reads any.
-type requests struct{ dispatched, rejected, logs float64 }
+// requests are what the API server counted of the plugin's. Logs and what goes through its proxy last as long as they last,
+// which makes them exempt from fairness: nobody else asks for any.
+type requests struct{ dispatched, rejected, connected float64 }
 
 func (c *cluster) requests(b *testing.B) (r requests) {
 	b.Helper()
@@ -141,7 +174,7 @@ func (c *cluster) requests(b *testing.B) (r requests) {
 	}
 	r.dispatched = sum("apiserver_flowcontrol_dispatched_requests_total", `flow_schema="cosanet-scale"`)
 	r.rejected = sum("apiserver_flowcontrol_rejected_requests_total", `flow_schema="cosanet-scale"`)
-	r.logs = sum("apiserver_request_total", `subresource="log"`)
+	r.connected = sum("apiserver_request_total", `subresource="log"`) + sum("apiserver_request_total", `subresource="proxy"`)
 	return r
 }
 
