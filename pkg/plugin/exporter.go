@@ -46,7 +46,11 @@ type exporters struct {
 // namespace counts, and there only what the DaemonSet owns.
 func findExporters(ctx context.Context, client kubernetes.Interface, namespace string) *exporters {
 	found := &exporters{namespace: namespace, ready: map[string]*exporter{}, unready: map[string]bool{}}
-	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: exporterLabels.String(), ResourceVersion: "0"})
+	var pods *corev1.PodList
+	err := patiently(ctx, func() (err error) {
+		pods, err = client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: exporterLabels.String(), ResourceVersion: "0"})
+		return err
+	})
 	if err != nil {
 		found.err = fmt.Errorf("listing the exporter's pods: %w", explainForbidden(err))
 		return found

@@ -73,7 +73,10 @@ func (c *Collection) home(ctx context.Context, client kubernetes.Interface) (str
 	if c.Namespace != "" {
 		return c.Namespace, nil
 	}
-	_, err := client.CoreV1().Namespaces().Get(ctx, homeNamespace, metav1.GetOptions{})
+	err := patiently(ctx, func() error {
+		_, err := client.CoreV1().Namespaces().Get(ctx, homeNamespace, metav1.GetOptions{})
+		return err
+	})
 	switch {
 	case err == nil:
 		return homeNamespace, nil

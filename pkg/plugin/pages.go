@@ -19,7 +19,11 @@ const pageSize = 500
 func everyItem(ctx context.Context, list func(context.Context, metav1.ListOptions) (runtime.Object, error), opts metav1.ListOptions, do func(runtime.Object)) error {
 	opts.Limit = pageSize
 	for {
-		page, err := list(ctx, opts)
+		var page runtime.Object
+		err := patiently(ctx, func() (err error) {
+			page, err = list(ctx, opts)
+			return err
+		})
 		if next := later(err); next != "" && opts.Continue != "" {
 			opts.Continue = next
 			continue

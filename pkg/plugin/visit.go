@@ -19,6 +19,10 @@ import (
 // afterlife is how long a request that must not be given up may go on after the run was interrupted.
 const afterlife = 10 * time.Second
 
+// deletionTime is how long the deletion of a pod may take: the API server may have to be asked again and again, where it has
+// too much to do. Who cannot wait ends the process by a second signal.
+const deletionTime = 30 * time.Second
+
 // visit is one collector pod on one node, from before its creation until after its deletion.
 type visit struct {
 	client   kubernetes.Interface
@@ -101,7 +105,11 @@ func (v *visit) create(ctx context.Context) error {
 	defer cancel()
 	asked := v.order.pod()
 	v.ledger.enter(v.ref())
-	pod, err := v.pods().Create(ctx, asked, metav1.CreateOptions{})
+	var pod *corev1.Pod
+	err := patiently(ctx, func() (err error) {
+		pod, err = v.pods().Create(ctx, asked, metav1.CreateOptions{})
+		return err
+	})
 	if err != nil && (lost(err) || apierrors.IsAlreadyExists(err)) {
 		pod, err = v.find(ctx, err)
 	}
@@ -141,7 +149,7 @@ func (v *visit) remove() {
 		return
 	}
 	v.ledger.remove(v.ref(), func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), afterlife)
+		ctx, cancel := context.WithTimeout(context.Background(), deletionTime)
 		defer cancel()
 		if v.pod != nil {
 			return deletePod(ctx, v.client, v.pod)
@@ -180,14 +188,25 @@ func undeleted(pod PodRef, err error) error {
 // again does a request once more, and at last a third time, while it cannot be known if it was done. NotFound counts
 // as such: the object may be about to come.
 func again(ctx context.Context, request func() error) error {
-	err := request()
+	err := patiently(ctx, request)
 	for _, pause := range []time.Duration{200 * time.Millisecond, time.Second} {
 		if err == nil || !lost(err) && !apierrors.IsNotFound(err) || !sleep(ctx, pause) {
 			return err
 		}
-		err = request()
+		err = patiently(ctx, request)
 	}
 	return err
+}
+
+// patiently does a request again for as long as the API server has too much to do (API priority and fairness). By then
+// client-go has done it ten times, and waited before each for as long as the answer's Retry-After said.
+func patiently(ctx context.Context, request func() error) error {
+	for {
+		err := request()
+		if !apierrors.IsTooManyRequests(err) || !sleep(ctx, leastPause) {
+			return err
+		}
+	}
 }
 
 // sleep returns false when ctx ended first.
