@@ -72,6 +72,9 @@ func (s *source) fleet(ctx context.Context, f *factory, sel Selection, ask Ask) 
 	if err != nil {
 		return nil, unreachable(err)
 	}
+	if len(fleet.Observations) >= manyNodes {
+		spareMemory(len(fleet.Pods)) // for the view as well: the process ends with it
+	}
 	if fleet.Pods == nil {
 		fleet.Pods = []livePod{} // none is not the same as not known
 	}
