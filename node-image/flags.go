@@ -23,6 +23,8 @@ type command struct {
 	collector.Config
 	sockets  *bool // whether sockets are counted; nil: as the set of metrics has it
 	listen   *bool // the same of accept queues
+	tcp      *bool // of tcp_info
+	ports    *bool // of local ports
 	serve    bool
 	exporter collector.ServeConfig // with serve
 	logText  bool                  // JSON otherwise
@@ -60,10 +62,7 @@ func parse(args []string, stdout io.Writer) (*command, error) {
 		return nil, err
 	}
 	c.chooseProtocols()
-	c.Listen = c.Set == metrics.All
-	if c.listen != nil {
-		c.Listen = *c.listen
-	}
+	c.Listen, c.TCPInfo, c.Ports = c.chosen(c.listen), c.chosen(c.tcp), c.chosen(c.ports)
 	if c.Node == "" {
 		c.Node, err = os.Hostname()
 	}
@@ -88,6 +87,16 @@ func (c *command) flagsOfBoth(f *flag.FlagSet) {
 	f.Func("collector.sockproto.protos", "of these `protocols`: tcp, udp, icmp, udplite, raw (default tcp,udp, and all with --metrics=all)", into(&c.Protocols, collector.ParseProtocols))
 	f.BoolFunc("collector.sockproto.enabled", "sockets by state (default false, and true with --metrics=all)", intoChoice(&c.sockets))
 	f.BoolFunc("collector.listen.enabled", "accept queues of listening sockets (default false, and true with --metrics=all)", intoChoice(&c.listen))
+	f.BoolFunc("collector.tcp.enabled", "tcp_info of established connections: round trip times, retransmits (default false, and true with --metrics=all)", intoChoice(&c.tcp))
+	f.BoolFunc("collector.ports.enabled", "local ports that connections take (default false, and true with --metrics=all)", intoChoice(&c.ports))
+}
+
+// chosen is what a switch says, and where it was not given, what the set does.
+func (c *command) chosen(choice *bool) bool {
+	if choice != nil {
+		return *choice
+	}
+	return c.Set == metrics.All
 }
 
 // flagsOfRun are for frames on the standard output.

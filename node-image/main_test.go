@@ -60,13 +60,17 @@ func TestParse(t *testing.T) {
 		})},
 		{"--node node-b --cri-socket /run/x.sock", with(func(c *collector.Config) { c.Node, c.CRISocket = "node-b", "/run/x.sock" })},
 		{"--metrics errors", with(func(c *collector.Config) { c.Set = metrics.Errors })},
-		{"--metrics all", with(func(c *collector.Config) { c.Set, c.Listen, c.Protocols = metrics.All, true, collector.AllProtocols() })},
-		{"--metrics all --collector.sockproto.protos raw", with(func(c *collector.Config) {
-			c.Set, c.Listen, c.Protocols = metrics.All, true, []collector.Protocol{collector.Raw}
+		{"--metrics all", with(func(c *collector.Config) {
+			c.Set, c.Listen, c.TCPInfo, c.Ports, c.Protocols = metrics.All, true, true, true, collector.AllProtocols()
 		})},
-		{"--metrics all -collector.sockproto.enabled=false", with(func(c *collector.Config) { c.Set, c.Listen = metrics.All, true })},
-		{"--metrics all --collector.listen.enabled=false --collector.sockproto.enabled=false", with(func(c *collector.Config) { c.Set = metrics.All })},
+		{"--metrics all --collector.sockproto.protos raw", with(func(c *collector.Config) {
+			c.Set, c.Listen, c.TCPInfo, c.Ports, c.Protocols = metrics.All, true, true, true, []collector.Protocol{collector.Raw}
+		})},
+		{"--metrics all -collector.sockproto.enabled=false", with(func(c *collector.Config) { c.Set, c.Listen, c.TCPInfo, c.Ports = metrics.All, true, true, true })},
+		{"--metrics all --collector.listen.enabled=false --collector.tcp.enabled=false --collector.ports.enabled=false --collector.sockproto.enabled=false", with(func(c *collector.Config) { c.Set = metrics.All })},
 		{"--collector.listen.enabled", with(func(c *collector.Config) { c.Listen = true })},
+		{"--collector.tcp.enabled", with(func(c *collector.Config) { c.TCPInfo = true })},
+		{"--collector.ports.enabled", with(func(c *collector.Config) { c.Ports = true })},
 		{"-collector.sockproto.enabled", with(func(c *collector.Config) { c.Protocols = []collector.Protocol{collector.TCP, collector.UDP} })},
 		{"-collector.sockproto.enabled=true -collector.sockproto.protos icmp,tcp", with(func(c *collector.Config) { c.Protocols = []collector.Protocol{collector.TCP, collector.ICMP} })},
 		{"-collector.sockproto.protos tcp", plain}, // not enabled, as in the original

@@ -26,6 +26,7 @@ var allowedPaths = []string{
 	"/proc/N/net/{snmp,snmp6,netstat,sockstat,sockstat6,dev,stat/nf_conntrack,raw,raw6,icmp,icmp6,udplite,udplite6}",
 	"/proc/1/net/softnet_stat",
 	"/proc/sys/net/netfilter/nf_conntrack_max",
+	"/proc/sys/net/ipv4/{ip_local_port_range,ip_local_reserved_ports}",
 	"/proc/thread-self/net/snmp",
 	"/proc/self/ns/net",
 	"/proc/thread-self/ns/net",

@@ -22,7 +22,7 @@ const benchmarkPods = 150
 func BenchmarkWalk(b *testing.B) {
 	needsRoot(b)
 	c := noRuntime(b)
-	c.Protocols, c.Listen = nil, false
+	c.Protocols, c.Listen, c.TCPInfo, c.Ports = nil, false, false, false
 	startSleepers(b, benchmarkPods)
 	var text []byte
 	b.ReportAllocs()
@@ -88,7 +88,7 @@ func BenchmarkWalkSockets(b *testing.B) {
 func BenchmarkWalkListen(b *testing.B) {
 	needsRoot(b)
 	c := noRuntime(b)
-	c.Protocols = nil
+	c.Protocols, c.TCPInfo, c.Ports = nil, false, false
 	startSleepers(b, benchmarkPods)
 	for b.Loop() {
 		Walk(context.Background(), c)

@@ -134,7 +134,7 @@ func TestChurn(t *testing.T) {
 	comesAndGoes.Go(func() { c.run(ctx) })
 
 	config := noRuntime(t)
-	config.Protocols, config.Listen = nil, false
+	config.Protocols, config.Listen, config.TCPInfo, config.Ports = nil, false, false, false
 	again, once := new(sightings), new(sightings)
 	walker := NewWalker(config)
 	defer walker.Close()

@@ -28,6 +28,8 @@ type Config struct {
 	Sockstat       bool       // /proc/net/sockstat and sockstat6
 	Netdev         bool       // /proc/net/dev
 	Listen         bool       // the accept queues of listening sockets, by netlink
+	TCPInfo        bool       // tcp_info of established connections, by netlink
+	Ports          bool       // local ports that connections take, by netlink
 	Protocols      []Protocol // whose sockets are counted by state; each costs netlink or one more file
 
 	Run      string // the asking side's id of this run, repeated in every trailer

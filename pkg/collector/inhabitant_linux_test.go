@@ -111,6 +111,14 @@ func cause(event, ip string, n int) (kept []any, err error) {
 			keep(s, e)
 			keep(nil, c.Close())
 		}
+	case "many": // n connections, of which nothing is kept but their descriptors
+		keep(nil, manyConnections(net.JoinHostPort(ip, "7005"), n))
+	case "stalled": // n connections, of which each has sent 1000 bytes that do not arrive
+		made, e := stalledConnections(net.JoinHostPort(ip, "7003"), n)
+		keep(made, e)
+	case "exhaust": // connections until there is no local port for another; every other one is closed, which leaves TIME_WAIT
+		made, e := exhaustPorts(net.JoinHostPort(ip, "7004"))
+		keep(made, e)
 	case "udp": // n datagrams to a socket that receives them
 		l, e := net.ListenPacket("udp", address)
 		keep(l, e)
@@ -219,7 +227,7 @@ func walkAndWrite(limit string) error {
 			return err
 		}
 	}
-	c := &Config{Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true, Protocols: AllProtocols(), CRISocket: "/none"}
+	c := &Config{Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true, TCPInfo: true, Ports: true, Protocols: AllProtocols(), CRISocket: "/none"}
 	return metrics.Write(os.Stdout, Walk(context.Background(), c))
 }
 

@@ -33,34 +33,25 @@ func (q acceptQueue) fuller(than acceptQueue) int {
 // listeners gathers the accept queues of a namespace. Of several sockets at one listening (SO_REUSEPORT), each with a queue
 // of its own, the fullest is kept: a sum would hide it.
 type listeners struct {
-	queues  map[listening]acceptQueue
-	length  *metrics.Metric
-	limit   *metrics.Metric
-	request []byte
+	queues map[listening]acceptQueue
+	length *metrics.Metric
+	limit  *metrics.Metric
 }
 
 // newListeners prepares the families. They are asked for by name, so no set takes them away.
 func newListeners() *listeners {
-	l := &listeners{queues: map[listening]acceptQueue{}, request: make([]byte, inetDiagReqBytes)}
+	l := &listeners{queues: map[listening]acceptQueue{}}
 	l.length, _ = metrics.Lookup("cosanet_listen_queue_length")
 	l.limit, _ = metrics.Lookup("cosanet_listen_queue_limit")
-	const tcpListen = 10 // include/net/tcp_states.h
-	binary.NativeEndian.PutUint32(l.request[52:], 1<<tcpListen)
 	return l
 }
 
-// readListen asks sock_diag for the listening sockets alone: the kernel then passes over their own table, and not over that
-// of all established connections of the machine (tcp_diag_dump, inet_diag_dump_icsk).
+// readListen appends what the dump of the namespace found.
 func (r *reader) readListen(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
-	conn, err := r.dialSockDiag(p)
-	if err != nil {
+	if err := r.readTCP(p); err != nil {
 		return dst, err
 	}
-	clear(r.listen.queues)
-	if err := dump(conn, tcpDiagGetSock, r.listen.request, r.buf, r.listen.add); err != nil {
-		return dst, err
-	}
-	dst, dropped := r.listen.append(dst)
+	dst, dropped := r.tcp.listen.append(dst)
 	r.dropped[ofListeners] += 2 * dropped // a length and a limit
 	return dst, nil
 }

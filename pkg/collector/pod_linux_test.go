@@ -158,7 +158,7 @@ func startSleepers(t testing.TB, n int) []*testPod {
 // noRuntime is a configuration under which the cgroups alone tell of pods, whatever runs on this machine.
 func noRuntime(t testing.TB) *Config {
 	return &Config{
-		Node: "node-a", Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true, Protocols: AllProtocols(),
+		Node: "node-a", Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true, TCPInfo: true, Ports: true, Protocols: AllProtocols(),
 		CRISocket: filepath.Join(t.TempDir(), "none.sock"), Samples: 1,
 	}
 }

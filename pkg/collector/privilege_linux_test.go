@@ -103,8 +103,8 @@ func TestPrivileges(t *testing.T) {
 	listening.do("tcp", "127.0.0.1", 1)
 	socket := rootsRuntime(t, listening)
 
-	all := map[string]bool{"snmp": true, "snmp6": true, "netstat": true, "sockstat": true, "sockstat6": true, "netdev": true, "conntrack": true, "sockets": true, "listen": true}
-	counters := map[string]bool{"snmp": true, "snmp6": true, "netstat": true, "sockstat": true, "sockstat6": true, "netdev": true, "conntrack": true, "sockets": false, "listen": false}
+	all := map[string]bool{"snmp": true, "snmp6": true, "netstat": true, "sockstat": true, "sockstat6": true, "netdev": true, "conntrack": true, "sockets": true, "listen": true, "tcp": true, "ports": true}
+	counters := map[string]bool{"snmp": true, "snmp6": true, "netstat": true, "sockstat": true, "sockstat6": true, "netdev": true, "conntrack": true, "sockets": false, "listen": false, "tcp": false, "ports": false}
 	if _, err := os.Stat("/proc/net/stat/nf_conntrack"); err != nil {
 		t.Skip("without /proc/net/stat/nf_conntrack the table is another: docs/security.md")
 	}

@@ -44,7 +44,7 @@ func TestPidsReusedInAWalk(t *testing.T) {
 		{name: "another pod", start: other.start, proved: true}, {name: "the host", start: bystander, proved: true}, {name: "the pod, elsewhere", start: own, proved: true},
 	}
 	c := noRuntime(t)
-	c.Protocols, c.Listen = nil, false
+	c.Protocols, c.Listen, c.TCPInfo, c.Ports = nil, false, false, false
 	w := NewWalker(c)
 	defer w.Close()
 	r := newReader(c, w.families)

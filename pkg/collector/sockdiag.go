@@ -18,22 +18,11 @@ const (
 	inetDiagReqBytes   = 60 // struct inet_diag_req: family in byte 0, states from byte 52
 	inetDiagReqV2Bytes = 56 // struct inet_diag_req_v2: family and protocol in bytes 0 and 1, states from byte 4
 	inetDiagMsgBytes   = 72 // struct inet_diag_msg: family and state in bytes 0 and 1
-)
 
-// dumpTCP counts the TCP sockets of a namespace by state, embryonic ones and TIME_WAIT included. It asks in the way of
-// Linux 2.6, which knows no family: each dump passes over the established sockets of the whole machine (half a
-// millisecond for the empty table of a small one), and this way one does for both IP versions.
-func dumpTCP(conn *netlink.Conn, buf []byte, counts *[2]stateCounts) error {
-	request := make([]byte, inetDiagReqBytes)
-	binary.NativeEndian.PutUint32(request[52:], 0xffffffff) // every state
-	return dump(conn, tcpDiagGetSock, request, buf, func(socket []byte) error {
-		version, err := ipVersion(socket)
-		if err != nil {
-			return err
-		}
-		return counts[version].add(socket[1])
-	})
-}
+	inetDiagInfo = 2 // INET_DIAG_INFO: tcp_info, as an attribute after the message
+
+	tcpEstablished, tcpListen = 1, 10 // include/net/tcp_states.h
+)
 
 // ipVersion tells which IP version an inet_diag_msg is of.
 func ipVersion(socket []byte) (int, error) {

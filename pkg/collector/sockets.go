@@ -5,7 +5,6 @@ package collector
 import (
 	"errors"
 	"io/fs"
-	"slices"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -52,25 +51,19 @@ func (p Protocol) always(state string) bool {
 // sock_diag (ICMP, UDP-Lite) or often none (raw), from their small tables, which need no right over the process. What one
 // protocol or IP version fails at takes nothing from the others.
 func (r *reader) readSockets(p process, dst []metrics.Sample) ([]metrics.Sample, error) {
-	var diag *netlink.Conn
-	var err error
-	if slices.ContainsFunc(r.sockets, func(f socketFamily) bool { return f.protocol.diagnosed() }) {
-		diag, err = r.dialSockDiag(p)
-	}
-	failures := []error{err}
+	var failures []error
 	for i := range r.sockets {
 		f := &r.sockets[i]
 		var counts [2]stateCounts
 		var present [2]bool
-		switch {
-		case !f.protocol.diagnosed():
-			present, err = r.readSocketTables(p, f.protocol, &counts)
-		case diag == nil:
-			continue
-		case f.protocol == TCP:
-			present, err = r.countTCP(p, diag, &counts)
+		var err error
+		switch f.protocol {
+		case TCP:
+			present, err = r.countTCP(p, &counts)
+		case UDP:
+			present, err = r.countUDP(p, &counts)
 		default:
-			present, err = r.countUDP(diag, &counts)
+			present, err = r.readSocketTables(p, f.protocol, &counts)
 		}
 		failures = append(failures, err)
 		for v := range counts {
@@ -81,9 +74,6 @@ func (r *reader) readSockets(p process, dst []metrics.Sample) ([]metrics.Sample,
 	}
 	return dst, errors.Join(failures...)
 }
-
-// diagnosed tells whether sock_diag is asked for the protocol.
-func (p Protocol) diagnosed() bool { return p == TCP || p == UDP }
 
 func (f *socketFamily) append(dst []metrics.Sample, version int, counts *stateCounts) []metrics.Sample {
 	for state, n := range counts {
@@ -114,15 +104,21 @@ func (r *reader) hangUp() {
 	}
 }
 
-// countTCP counts by sock_diag. present tells which IP versions the kernel has and could be counted; so it does below.
-func (r *reader) countTCP(p process, diag *netlink.Conn, counts *[2]stateCounts) (present [2]bool, err error) {
-	if err := dumpTCP(diag, r.buf, counts); err != nil {
+// countTCP counts by sock_diag, embryonic sockets and TIME_WAIT included. present tells which IP versions the kernel has and
+// could be counted; so it does below.
+func (r *reader) countTCP(p process, counts *[2]stateCounts) (present [2]bool, err error) {
+	if err := r.readTCP(p); err != nil {
 		return present, err
 	}
+	*counts = r.tcp.counts
 	return [2]bool{ipv4: true, ipv6: p.has("net/sockstat6")}, nil
 }
 
-func (r *reader) countUDP(diag *netlink.Conn, counts *[2]stateCounts) (present [2]bool, err error) {
+func (r *reader) countUDP(p process, counts *[2]stateCounts) (present [2]bool, err error) {
+	diag, err := r.dialSockDiag(p)
+	if err != nil {
+		return present, err
+	}
 	for v, family := range [2]byte{unix.AF_INET, unix.AF_INET6} {
 		dumpErr := dumpUDP(diag, r.buf, family, &counts[v])
 		present[v] = dumpErr == nil

@@ -26,7 +26,7 @@ type reader struct {
 	netdev    *netdev
 	conntrack *conntrackStat
 	sockets   []socketFamily
-	listen    *listeners
+	tcp       *tcpDump
 	diag      *netlink.Conn // sock_diag of the namespace that is being read; nil: nothing asked there yet
 	ofPod     []source
 	ofGuest   []source // of a pod with a kernel of its own
@@ -51,7 +51,7 @@ func newReader(c *Config, f *families) *reader {
 		netdev:    newNetdev(f.family),
 		conntrack: newConntrackStat(f.family),
 		sockets:   newSocketFamilies(c.Protocols),
-		listen:    newListeners(),
+		tcp:       newTCPDump(c),
 		expected:  64,
 
 		readSuccess: f.family("cosanet_read_success"), sourceLabel: map[string][]metrics.Label{},
@@ -94,6 +94,8 @@ func (r *reader) sources(host bool) []source {
 		{name: "softnet", wanted: host, read: r.file("net/softnet_stat", r.parseSoftnet)},
 		{name: "sockets", wanted: len(r.sockets) > 0, partial: true, read: r.readSockets},
 		{name: "listen", wanted: c.Listen, read: r.readListen},
+		{name: "tcp", wanted: c.TCPInfo, read: r.readTCPInfo},
+		{name: "ports", wanted: c.Ports, read: r.readPorts},
 	}
 }
 
@@ -146,6 +148,7 @@ func (r *reader) readDevices(p process, dst []metrics.Sample) ([]metrics.Sample,
 // samples reads sources of a process's namespace into dst. What fails is said in the samples and never ends the others.
 func (r *reader) samples(p process, sources []source, dst []metrics.Sample) (samples []metrics.Sample, failed bool) {
 	defer r.hangUp()
+	r.tcp.forget()
 	samples = dst
 	for i := range sources {
 		s := &sources[i]
@@ -188,6 +191,12 @@ func (r *reader) append(dst []metrics.Sample, name string, v float64, labels ...
 		dst = append(dst, metrics.Sample{Metric: m, Labels: labels, Value: v})
 	}
 	return dst
+}
+
+// appendNamed appends a sample of a source that is asked for by its name, so that no set takes it away.
+func appendNamed(dst []metrics.Sample, name string, v float64, labels ...metrics.Label) []metrics.Sample {
+	m, _ := metrics.Lookup(name)
+	return append(dst, metrics.Sample{Metric: m, Labels: labels, Value: v})
 }
 
 func boolean(b bool) float64 {

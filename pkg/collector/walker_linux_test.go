@@ -78,7 +78,7 @@ func (n *node) hangs() {
 
 func (n *node) config() *Config {
 	c := noRuntime(n.t)
-	c.CRISocket, c.Protocols, c.Listen = n.socket, nil, false
+	c.CRISocket, c.Protocols, c.Listen, c.TCPInfo, c.Ports = n.socket, nil, false, false, false
 	return c
 }
 

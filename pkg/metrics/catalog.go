@@ -10,13 +10,14 @@ import (
 type Type uint8
 
 const (
-	Untyped Type = iota // a kernel field that the catalog does not know: its semantics are not ours to guess
-	Counter             // only grows; a fall means that the namespace was made anew
-	Gauge               // goes up and down
+	Untyped   Type = iota // a kernel field that the catalog does not know: its semantics are not ours to guess
+	Counter               // only grows; a fall means that the namespace was made anew
+	Gauge                 // goes up and down
+	Histogram             // how many of what is there now are up to each of a few bounds: goes up and down, too
 )
 
 // String returns the word of the TYPE line in the text exposition format.
-func (t Type) String() string { return [...]string{"untyped", "counter", "gauge"}[t] }
+func (t Type) String() string { return [...]string{"untyped", "counter", "gauge", "histogram"}[t] }
 
 // Scope says how far a value reaches.
 type Scope uint8
@@ -69,19 +70,22 @@ func (s Set) String() string { return [...]string{"all", "default", "errors"}[s]
 
 // Metric declares one metric family: the single home of everything that is said about it.
 type Metric struct {
-	Name    string   // in the exposition, e.g. cosanet_proc_net_netstat_TcpExt_ListenDrops
-	Type    Type     //
-	Unit    string   // what one of it is: packets, bytes, seconds, sockets, ...; empty for a pure flag
-	Labels  []string // label names beside the identity of the sandbox
-	Help    string   // one sentence in the kernel's sense: the HELP text
-	Meaning string   // one sentence for the person on call; required of errors, drops and saturation
-	Source  string   // where the kernel keeps it: "/proc/net/netstat TcpExt ListenDrops"
-	Ref     string   // kernel source or document, RFC, KEP
-	Scope   Scope    //
-	Signal  Signal   //
-	Default bool     // in the default set
+	Name    string    // in the exposition, e.g. cosanet_proc_net_netstat_TcpExt_ListenDrops
+	Type    Type      //
+	Unit    string    // what one of it is: packets, bytes, seconds, sockets, ...; empty for a pure flag
+	Labels  []string  // label names beside the identity of the sandbox
+	Buckets []float64 // of a histogram: the upper bounds of its buckets, ascending, without infinity
+	Help    string    // one sentence in the kernel's sense: the HELP text
+	Meaning string    // one sentence for the person on call; required of errors, drops and saturation
+	Source  string    // where the kernel keeps it: "/proc/net/netstat TcpExt ListenDrops"
+	Ref     string    // kernel source or document, RFC, KEP
+	Scope   Scope     //
+	Signal  Signal    //
+	Default bool      // in the default set
 
-	order int // place in the exposition; 0 for what the catalog does not know
+	order     int     // place in the exposition; 0 for what the catalog does not know
+	histogram *Metric // the family that these series are of, for the series of a histogram
+	counts    bool    // the series of a histogram that count
 }
 
 // In tells whether the metric belongs to a set. What the collector says of itself and of identity is in every set.
@@ -113,10 +117,18 @@ func (m *Metric) place() int {
 	return m.order - 1
 }
 
+// Family is the family that the series are of: of NAME_bucket, NAME_sum and NAME_count the histogram NAME, else m itself.
+func (m *Metric) Family() *Metric {
+	if m.histogram != nil {
+		return m.histogram
+	}
+	return m
+}
+
 // Catalog returns every metric in exposition order. The slice is shared: do not change it.
 func Catalog() []*Metric { return catalog }
 
-// Lookup returns the declaration of a family by its full name. A numbered ICMP message type (IcmpMsg_InType3,
+// Lookup returns the declaration of a family, or of the series of a histogram, by its full name. A numbered ICMP message type (IcmpMsg_InType3,
 // Icmp6_OutType133) is found by the entry that declares them all; ok is false for what the catalog does not know.
 func Lookup(name string) (m *Metric, ok bool) {
 	if m, ok = byName[name]; ok {
@@ -192,6 +204,7 @@ var (
 		socketMetrics,    // catalog_sockets.go
 		conntrackMetrics, // catalog_conntrack.go
 		deviceMetrics,    // catalog_dev.go
+		tcpMetricsNow,    // catalog_tcp.go
 	)
 	byName = index(catalog)
 )
@@ -201,6 +214,11 @@ func index(ms []*Metric) map[string]*Metric {
 	for i, m := range ms {
 		m.order = i + 1
 		byName[m.Name] = m
+		if m.Type == Histogram {
+			for _, series := range m.series() {
+				byName[series.Name] = series
+			}
+		}
 	}
 	return byName
 }

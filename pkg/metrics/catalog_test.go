@@ -42,6 +42,9 @@ func TestNames(t *testing.T) {
 		if strings.HasPrefix(m.Name, "cosanet_proc_net_") {
 			continue // named by the kernel and the original exporter
 		}
+		if slices.ContainsFunc([]string{"_bucket", "_sum", "_count"}, func(s string) bool { return strings.HasSuffix(m.Name, s) }) {
+			t.Errorf("%s: a name that the series of a histogram have", m.Name)
+		}
 		if total := strings.HasSuffix(m.Name, "_total"); total != (m.Type == Counter) {
 			t.Errorf("%s is a %s", m.Name, m.Type)
 		}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,24 +113,28 @@ func (e *Encoder) Encode(w io.Writer, f Format, snapshots ...*Snapshot) error {
 func (e *Encoder) render(dst []byte, f Format, from, to int) []byte {
 	var family string
 	if from > 0 {
-		family = e.sample(e.positions[from-1]).Metric.Name
+		family = e.sample(e.positions[from-1]).Metric.Family().Name
 	}
 	for _, at := range e.positions[from:to] {
 		s := e.sample(at)
-		if s.Metric.Name != family {
-			family = s.Metric.Name
-			dst = appendHeader(dst, f, s.Metric)
+		if of := s.Metric.Family(); of.Name != family {
+			family = of.Name
+			dst = appendHeader(dst, f, of)
 		}
-		dst = append(dst, family...)
+		dst = append(dst, s.Metric.Name...)
 		dst = append(dst, e.blocks[at.record]...)
 		if len(s.Labels) > 0 {
-			dst = appendLabels(dst, s.Labels, len(e.blocks[at.record]) == 0)
+			dst = appendLabels(dst, f, s.Labels, len(e.blocks[at.record]) == 0)
 		}
 		if len(s.Labels) > 0 || len(e.blocks[at.record]) > 0 {
 			dst = append(dst, '}')
 		}
 		dst = append(dst, ' ')
-		dst = appendValue(dst, f, s.Value)
+		if f == OpenMetricsFormat && s.Metric.counts {
+			dst = strconv.AppendUint(dst, uint64(s.Value), 10)
+		} else {
+			dst = appendValue(dst, f, s.Value)
+		}
 		dst = append(dst, '\n')
 	}
 	return dst

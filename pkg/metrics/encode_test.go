@@ -27,6 +27,10 @@ func node(t testing.TB, n int) *Snapshot {
 			if strings.HasSuffix(m.Name, "*") || len(m.Labels) > 1 || (i+j)%7 == 0 {
 				continue
 			}
+			if m.Type == Histogram {
+				r.Samples = distribution(m.Name, 0.0007*float64(i), 3e-5, 1, 17).Append(r.Samples)
+				continue
+			}
 			smp := Sample{Metric: m, Value: float64(i * j * j)}
 			for _, l := range m.Labels {
 				smp.Labels = append(smp.Labels, Label{l, "x"})
@@ -85,7 +89,7 @@ func series(s *Snapshot) map[string]float64 {
 	for _, r := range s.Records {
 		block := string(appendIdentity(nil, &r.Sandbox))
 		for _, smp := range r.Samples {
-			values[smp.Metric.Name+string(appendLabels([]byte(block), smp.Labels, block == ""))] = smp.Value
+			values[smp.Metric.Name+string(appendLabels([]byte(block), TextFormat, smp.Labels, block == ""))] = smp.Value
 		}
 	}
 	return values
@@ -113,10 +117,21 @@ func decode(t testing.TB, f Format, r io.Reader) map[string]float64 {
 				labels = append(labels, Label{l.GetName(), l.GetValue()})
 			}
 			name := family.GetName()
+			if h := m.Histogram; h != nil {
+				declared, _ := Lookup(name)
+				samples, err := declared.samples(nil, labels, h)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range samples {
+					values[s.Metric.Name+string(appendLabels(nil, TextFormat, s.Labels, true))] = s.Value
+				}
+				continue
+			}
 			if f == OpenMetricsFormat && family.GetType() == dto.MetricType_COUNTER && !strings.HasSuffix(name, "_total") {
 				name += "_total"
 			}
-			values[name+string(appendLabels(nil, labels, true))] = value(m)
+			values[name+string(appendLabels(nil, TextFormat, labels, true))] = value(m)
 		}
 	}
 }

@@ -48,6 +48,7 @@ func sections() []section {
 		{"/proc/net/netstat: IpExt", "What Linux counts of IPv4 beside the standard MIB.", ipExtMetrics},
 		{"/proc/net/netstat: MPTcpExt", "Multipath TCP; all zero unless a program asks for it.", mptcpMetrics},
 		{"Sockets", "How many there are now: by state, and as /proc/net/sockstat sums them up.", socketMetrics},
+		{"TCP connections and their ports", "What the kernel knows of each connection, summed up; by the sources `tcp` and `ports`, which `--metrics all` has and which need the namespace entered. A histogram is of the connections that there are now.", tcpMetricsNow},
 		{"Connection tracking", "The table of the namespace; most entries of a node are in its host row, where Services are translated.", conntrackMetrics},
 		{"Devices and receive queues", "/proc/net/dev of the namespace, and /proc/net/softnet_stat of the node.", deviceMetrics},
 		{"The collector itself", "Identity, and how the walk went. In every set.", ownMetrics},
@@ -104,7 +105,8 @@ kernel has and this list has not is printed all the same, untyped.
 controller, ` + "`cosanet_pod_controller_kind` and `cosanet_pod_controller_name`" + `. The node's own network namespace is the row with
 ` + "`cosanet_namespace=\"HOST\"`" + `; pods with host networking share it. Further labels stand in braces after the name.
 
-**Type.** A counter only grows; when it falls, the namespace was made anew (the pod's sandbox was restarted). A gauge goes up and down.
+**Type.** A counter only grows; when it falls, the namespace was made anew (the pod's sandbox was restarted). A gauge goes up and down. A histogram
+has the series ` + "`NAME_bucket`, `NAME_sum` and `NAME_count`" + `; what it counts is there now, so that it goes up and down too.
 Names of kernel fields are the kernel's, without the suffix _total that Prometheus asks of counters: they are those of the original cosanet.
 
 **Signal.** What a metric is a sign of: *traffic* is work done, *error* something that went wrong, *drop* something that was thrown away, *saturation* a

@@ -89,6 +89,11 @@ func (d *decoder) add(m *Metric, series *dto.Metric) error {
 		d.records = append(d.records, Record{Sandbox: box})
 	}
 	r := &d.records[i]
+	if m.Type == Histogram {
+		var err error
+		r.Samples, err = m.samples(r.Samples, labels, series.Histogram)
+		return err
+	}
 	for j := len(r.Samples) - 1; j >= 0 && r.Samples[j].Metric == m; j-- {
 		if slices.Equal(r.Samples[j].Labels, labels) {
 			return fmt.Errorf("%s of %s/%s on node %s is there twice", m.Name, box.Namespace, box.Pod, box.Node)

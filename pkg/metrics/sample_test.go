@@ -20,6 +20,15 @@ func sample(t testing.TB, name string, value float64, labels ...string) Sample {
 	return s
 }
 
+// distribution is a histogram of values.
+func distribution(name string, values ...float64) *Distribution {
+	d := NewDistribution(name)
+	for _, v := range values {
+		d.Add(v)
+	}
+	return d
+}
+
 // info is the identity sample that every namespace's record starts with.
 func info(t testing.TB, s Sandbox) Sample {
 	i := sample(t, "cosanet_sandbox_info", 1)
@@ -65,7 +74,7 @@ func snapshot(t testing.TB) *Snapshot {
 				{Metric: Unknown("cosanet_proc_net_netstat_TcpExt_FromTheFuture", "/proc/net/netstat TcpExt FromTheFuture"), Value: 3.25},
 				{Metric: Unknown("cosanet_proc_net_netstat_TcpExt_AlsoNew", "/proc/net/netstat TcpExt AlsoNew"), Value: math.Inf(1)},
 			}},
-			{odd, []Sample{info(t, odd), sample(t, "cosanet_conntrack_curr", 999999)}},
+			{odd, distribution("cosanet_tcp_rtt_seconds", 0.0001, 0.4, 1e-5, 0.4, 60).Append([]Sample{info(t, odd), sample(t, "cosanet_conntrack_curr", 999999)})},
 		},
 	}
 }

@@ -15,7 +15,7 @@ func appendHeader(dst []byte, f Format, m *Metric) []byte {
 		switch {
 		case m.Type == Counter && total:
 			name = stem
-		case m.Type != Gauge:
+		case m.Type != Gauge && m.Type != Histogram:
 			word = "unknown"
 		}
 	}
@@ -51,7 +51,7 @@ func appendIdentity(dst []byte, s *Sandbox) []byte {
 }
 
 // appendLabels appends labels after those of the identity, or as the first of a block.
-func appendLabels(dst []byte, labels []Label, first bool) []byte {
+func appendLabels(dst []byte, f Format, labels []Label, first bool) []byte {
 	for _, l := range labels {
 		if first {
 			dst = append(dst, '{')
@@ -59,6 +59,9 @@ func appendLabels(dst []byte, labels []Label, first bool) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
+		if f == OpenMetricsFormat && l.Name == bucketBound {
+			l.Value = openMetricsBound(l.Value)
+		}
 		dst = appendLabel(dst, l.Name, l.Value)
 	}
 	return dst

@@ -3,6 +3,7 @@ package metrics
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +14,26 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// addToHistogram adds a series to the last histogram of a family; false where it is the first of another.
+func addToHistogram(f *dto.MetricFamily, smp *Sample) bool {
+	if len(f.Metric) == 0 {
+		return false
+	}
+	h := f.Metric[len(f.Metric)-1].Histogram
+	switch {
+	case h.SampleCount != nil:
+		return false
+	case strings.HasSuffix(smp.Metric.Name, "_sum"):
+		h.SampleSum = proto.Float64(smp.Value)
+	case strings.HasSuffix(smp.Metric.Name, "_count"):
+		h.SampleCount = proto.Uint64(uint64(smp.Value))
+	default:
+		bound, _ := strconv.ParseFloat(smp.Labels[len(smp.Labels)-1].Value, 64)
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: &bound, CumulativeCount: proto.Uint64(uint64(smp.Value))})
+	}
+	return true
+}
+
 // viaExpfmt encodes snapshots the slow way: as metric families, by the reference encoder.
 func viaExpfmt(t testing.TB, format Format, snapshots ...*Snapshot) string {
 	t.Helper()
@@ -22,13 +43,17 @@ func viaExpfmt(t testing.TB, format Format, snapshots ...*Snapshot) string {
 	e.arrange(snapshots)
 	for _, at := range e.positions {
 		smp := e.sample(at)
-		f := families[smp.Metric.Name]
+		of := smp.Metric.Family()
+		f := families[of.Name]
 		if f == nil {
-			f = &dto.MetricFamily{Name: &smp.Metric.Name, Help: &smp.Metric.Help, Type: map[Type]*dto.MetricType{
-				Untyped: dto.MetricType_UNTYPED.Enum(), Counter: dto.MetricType_COUNTER.Enum(), Gauge: dto.MetricType_GAUGE.Enum(),
-			}[smp.Metric.Type]}
-			families[smp.Metric.Name] = f
-			order = append(order, smp.Metric.Name)
+			f = &dto.MetricFamily{Name: &of.Name, Help: &of.Help, Type: map[Type]*dto.MetricType{
+				Untyped: dto.MetricType_UNTYPED.Enum(), Counter: dto.MetricType_COUNTER.Enum(), Gauge: dto.MetricType_GAUGE.Enum(), Histogram: dto.MetricType_HISTOGRAM.Enum(),
+			}[of.Type]}
+			families[of.Name] = f
+			order = append(order, of.Name)
+		}
+		if of != smp.Metric && addToHistogram(f, smp) {
+			continue
 		}
 		m := &dto.Metric{}
 		b := &e.records[at.record].Sandbox
@@ -42,7 +67,13 @@ func viaExpfmt(t testing.TB, format Format, snapshots ...*Snapshot) string {
 		for _, l := range append(identity, smp.Labels...) {
 			m.Label = append(m.Label, &dto.LabelPair{Name: proto.String(l.Name), Value: proto.String(l.Value)})
 		}
-		switch smp.Metric.Type {
+		switch of.Type {
+		case Histogram:
+			m.Label = m.Label[:len(m.Label)-1]
+			m.Histogram = &dto.Histogram{}
+			f.Metric = append(f.Metric, m)
+			addToHistogram(f, smp)
+			continue
 		case Counter:
 			m.Counter = &dto.Counter{Value: &smp.Value}
 		case Gauge:
