@@ -41,7 +41,9 @@ func frames(ctx context.Context, c *Config, w io.Writer) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx) // half a walk is no frame
 		}
-		if err := metrics.WriteFrame(w, c.Encoding, c.Run, snapshot); err != nil {
+		frame := metrics.NewFrame(c.Run, snapshot)
+		frame.Trailer.Number = i + 1
+		if err := frame.Write(w, c.Encoding); err != nil {
 			return fmt.Errorf("writing frame %d: %w", i+1, err)
 		}
 		walker.Recycle(snapshot)

@@ -35,6 +35,9 @@ func TestRunWritesFrames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if f.Trailer.Number != len(times)+1 {
+				t.Errorf("frame %d says that it is number %d", len(times)+1, f.Trailer.Number)
+			}
 			s, err := f.Snapshot()
 			if err != nil {
 				t.Fatal(err)

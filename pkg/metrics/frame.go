@@ -59,6 +59,7 @@ func ParseEncoding(s string) (Encoding, error) {
 // Trailer is the proof that a frame is whole.
 type Trailer struct {
 	Run       string // the id that the asking side chose, so that another run's log is never taken for this one's
+	Number    int    // of the frame in its run, from 1; 0 where it was not said: in a saved file, and by a collector that is older
 	Sandboxes int    // network namespaces
 	Samples   int
 	Failed    int   // records of which some source could not be read
@@ -135,8 +136,12 @@ func writeBase64(out *bytes.Buffer, data []byte) {
 }
 
 func (t *Trailer) line() string {
-	return fmt.Sprintf("%sv=%s run=%s sandboxes=%d samples=%d failed=%d bytes=%d sha256=%s\n",
-		trailerMark, frameVersion, t.Run, t.Sandboxes, t.Samples, t.Failed, t.Bytes, t.SHA256)
+	number := ""
+	if t.Number > 0 {
+		number = fmt.Sprintf(" number=%d", t.Number)
+	}
+	return fmt.Sprintf("%sv=%s run=%s sandboxes=%d samples=%d failed=%d bytes=%d sha256=%s%s\n",
+		trailerMark, frameVersion, t.Run, t.Sandboxes, t.Samples, t.Failed, t.Bytes, t.SHA256, number)
 }
 
 // parseTrailer reads the fields of a trailer line; those of a newer version are let be.
@@ -153,6 +158,11 @@ func parseTrailer(fields string) (t Trailer, err error) {
 	}
 	if t.Bytes, err = strconv.ParseInt(pairs["bytes"], 10, 64); err != nil {
 		return t, fmt.Errorf("trailer without bytes")
+	}
+	if number, ok := pairs["number"]; ok {
+		if t.Number, err = strconv.Atoi(number); err != nil || t.Number < 1 {
+			return t, fmt.Errorf("trailer with number %q", number)
+		}
 	}
 	return t, nil
 }

@@ -117,6 +117,7 @@ func TestStreamsThatAreRefused(t *testing.T) {
 		{"another encoding", strings.Replace(zipped, "encoding=gzip", "encoding=zstd", 1), "different releases"},
 		{"a panic inside", strings.Replace(whole, "# TYPE", "panic: oh no\n# TYPE", 1), "sum"},
 		{"a panic between base64 lines", lines[0] + "panic: oh no!\n" + strings.Join(lines[1:], ""), "inflating"},
+		{"a number that is none", strings.Replace(whole, " sha256=", " number=0 sha256=", 1), `trailer with number "0"`},
 		{"only an error", "cosanet-collector: error: no such file\n", "no such file"},
 		{"an endless line", strings.Repeat("x", 2*maxLineBytes), "line of more than 64 KiB"},
 		{"a gzip bomb", bombStream.String(), "more than 64 MiB of text"},
@@ -150,6 +151,40 @@ func TestGzipFitsAPodLog(t *testing.T) {
 	}
 	if text := len(Append(nil, s)); out.Len() > text/5 {
 		t.Errorf("%d bytes for %d of text", out.Len(), text)
+	}
+}
+
+// A log of which the first part is missing is read from its first whole frame on, wherever it begins.
+func TestMidway(t *testing.T) {
+	var log bytes.Buffer
+	for number := range 3 {
+		f := NewFrame("r1", snapshot(t))
+		f.Trailer.Number = number + 1
+		if err := f.Write(&log, Gzip); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := log.Bytes()
+	ends := []int{0} // where each frame begins, and the last ends
+	for at := 0; at < len(whole); {
+		at += bytes.Index(whole[at:], []byte("# EOF\n")) + len("# EOF\n")
+		ends = append(ends, at)
+	}
+	for from := range whole {
+		fr := NewFrameReader(bytes.NewReader(whole[from:]), "r1")
+		fr.Midway = true
+		for number := 1; number <= 3; number++ {
+			if ends[number-1] < from {
+				continue
+			}
+			got, err := fr.Next()
+			if err != nil || got.Trailer.Number != number {
+				t.Fatalf("from byte %d: frame %+v, error %v, want frame %d", from, got, err, number)
+			}
+		}
+		if _, err := fr.Next(); err != io.EOF {
+			t.Fatalf("from byte %d, after the last frame: %v, want EOF", from, err)
+		}
 	}
 }
 

@@ -21,6 +21,10 @@ type FrameReader struct {
 	// what Next returns: who reads many streams at once bounds by it how many frames are inflated at the same time.
 	Within func(check func() (*Frame, error)) (*Frame, error)
 
+	// Midway says that the stream may begin inside a frame, as a log does of which the first part was rotated away or is not
+	// asked for again: what comes before the first line that begins a compressed frame is passed over.
+	Midway bool
+
 	lines *bufio.Reader
 	run   string
 }
@@ -34,9 +38,13 @@ func NewFrameReader(r io.Reader, run string) *FrameReader {
 // (by errors.Is) with what was read last, because that is where a collector that died says why.
 func (fr *FrameReader) Next() (*Frame, error) {
 	line, err := fr.line()
-	if err == io.EOF && len(line) == 0 {
+	for fr.Midway && err == nil && !bytes.HasPrefix(line, []byte(beginMark)) {
+		line, err = fr.line()
+	}
+	if err == io.EOF && (len(line) == 0 || fr.Midway) {
 		return nil, io.EOF
 	}
+	fr.Midway = false
 	var body bytes.Buffer
 	begin, zipped := strings.CutPrefix(string(line), beginMark)
 	if zipped && err == nil {

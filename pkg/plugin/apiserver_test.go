@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ type apiServer struct {
 	most     int                              // collector pods that were there at the same time
 	deletes  map[string]*metav1.DeleteOptions // by namespace/name
 	readings map[string]int                   // of each pod's log
+	asked    []url.Values                     // for logs, by which options
 	events   []corev1.Event
 	life     []corev1.PodStatus // what becomes of a collector pod, step by step
 
@@ -376,6 +378,7 @@ func (s *apiServer) podLog(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	pod := s.pods[key]
 	s.readings[key]++
+	s.asked = append(s.asked, r.URL.Query())
 	reading := s.readings[key]
 	s.mu.Unlock()
 	if pod == nil {

@@ -24,6 +24,7 @@ type Collection struct {
 	Prepull     bool          // every node gets the image before the first one is asked
 
 	version  string
+	podLife  time.Duration                              // of one pod of a watch
 	patience time.Duration                              // until an exporter begins to answer, where a pod can be asked in its place
 	each     func(pods []livePod, o *Observation) error // of the pods listed on a node and its answer; nil: nothing is made of it yet
 	ledger   *Ledger
@@ -39,6 +40,7 @@ func newCollection(f *factory) *Collection {
 		Timeout:     time.Minute,
 		Concurrency: 32,
 		version:     f.build.Version,
+		podLife:     podLife,
 		patience:    exporterPatience,
 		ledger:      f.ledger,
 		progress:    newProgress(f.streams.ErrOut),

@@ -55,7 +55,7 @@ func (f *factory) complete(of completer, most int, directive cobra.ShellCompDire
 // inventory is that of the file that --from names, else of the cluster; nil when there is neither.
 func (f *factory) inventory(ctx context.Context, cmd *cobra.Command) *inventory {
 	if from := cmd.Flag("from"); from != nil && from.Changed && from.Value.String() != "-" {
-		fleet, err := readFleet(ctx, from.Value.String(), nil)
+		fleet, err := readFleet(ctx, from.Value.String(), nil, moment{})
 		if err != nil {
 			return nil
 		}

@@ -105,10 +105,12 @@ func (d *diff) parse(f *factory, args []string) (view *diffView, err error) {
 		return nil, errors.New("only one side can be standard input")
 	}
 	if _, live := together(view.a, view.b); live {
-		all := anything()
-		if err = d.source.validate(&all); err != nil {
+		if err = d.source.collection.Validate(); err != nil {
 			return nil, err
 		}
+	}
+	if err = d.source.moments.parse(d.source.from != "" || view.a.file != "" || view.b.file != ""); err != nil {
+		return nil, err
 	}
 	if view.threshold, err = parsePercent(d.threshold); err != nil {
 		return nil, fmt.Errorf("--threshold: %w", err)
@@ -162,12 +164,12 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 	}
 	fleetA, fleetB := live, live
 	if v.a.file != "" {
-		if fleetA, err = v.a.read(ctx, f.streams.In, &v.b); err != nil {
+		if fleetA, err = v.a.read(ctx, f.streams.In, v.source.moments.moment, &v.b); err != nil {
 			return nil, nil, err
 		}
 	}
 	if v.b.file != "" {
-		if fleetB, err = v.b.read(ctx, f.streams.In, &v.a); err != nil {
+		if fleetB, err = v.b.read(ctx, f.streams.In, v.source.moments.moment, &v.a); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -97,6 +97,7 @@ func (c *Collection) order(namespace, node string, ask Ask) *order {
 		criSocket: c.CRISocket,
 		version:   c.version,
 		timeout:   c.Timeout + time.Duration(max(1, ask.Samples)-1)*ask.Interval,
+		silence:   c.Timeout,
 		ask:       ask,
 	}
 }

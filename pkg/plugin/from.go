@@ -1,116 +1,130 @@
 package plugin
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"time"
 )
 
-// maxSaved bounds what is inflated from one file: 64 nodes of 9 MB.
+// maxSaved bounds what is held of one file: two frames of 9 MB each of 64 nodes.
 const maxSaved = 1 << 30
 
-// readFleet reads a file of frames, as kubectl cosanet snapshot saves it and as the logs of collectors are; "-" is
-// standard input, and gzip is recognised by its first bytes. Errors: a file that is not whole, or holds no frame at all;
-// that of ctx when it ends first, since a pipe may keep its reader waiting.
-func readFleet(ctx context.Context, path string, stdin io.Reader) (*Fleet, error) {
-	type result struct {
-		fleet *Fleet
-		err   error
+// readFleet reads of a file, as kubectl cosanet snapshot saves it and as the logs of collectors are, the frames that make
+// the state of a moment. Errors: those of eachSaved; a moment that is not in the file.
+func readFleet(ctx context.Context, path string, stdin io.Reader, m moment) (*Fleet, error) {
+	c := newChoice(m)
+	if err := eachSaved(ctx, path, stdin, c.take); err != nil {
+		return nil, err
 	}
-	read := make(chan result, 1)
-	go func() {
-		fleet, err := readFile(path, stdin)
-		read <- result{fleet, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-read:
-		return r.fleet, r.err
-	}
-}
-
-func readFile(path string, stdin io.Reader) (*Fleet, error) {
-	if path == "-" {
-		fleet, err := decodeFleet(stdin)
-		if err != nil {
-			return nil, fmt.Errorf("reading standard input: %w", err)
-		}
-		return fleet, nil
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err // says itself: open PATH: no such file or directory
-	}
-	defer file.Close()
-	fleet, err := decodeFleet(file)
+	fleet, err := c.fleet()
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return fleet, nil
 }
 
-// errNoTrailer refuses a plain scrape, too: nothing in it proves that it is whole, and half of a pod's counters would
-// look like a healthy pod.
-var errNoTrailer = errors.New("it ends without a trailer: it was cut short, or is no file of kubectl cosanet snapshot (a plain scrape cannot be told to be whole)")
+// choice takes of the frames of a file those that a view needs.
+type choice struct {
+	moment
+	begin, end time.Time           // of the file
+	shown      time.Time           // the last one that was chosen
+	nodes      map[string][]*saved // the chosen ones in time order, two at most; none: all are of another time
+	seen       map[string]int      // frames of each node
+	held       int                 // bytes of text
+}
 
-func decodeFleet(r io.Reader) (*Fleet, error) {
-	in := bufio.NewReader(r)
-	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return nil, err
-		}
-		in = bufio.NewReader(io.LimitReader(z, maxSaved))
+func newChoice(m moment) *choice {
+	return &choice{moment: m, nodes: map[string][]*saved{}, seen: map[string]int{}}
+}
+
+// take looks at one frame after the other.
+func (c *choice) take(s *saved) error {
+	if c.begin.IsZero() {
+		c.begin = s.at
+		c.resolve(s.at)
 	}
+	if s.at.After(c.end) {
+		c.end = s.at
+	}
+	c.seen[s.node]++
+	kept := c.nodes[s.node]
+	if !c.admits(s.at) {
+		c.nodes[s.node] = kept
+		return nil
+	}
+	at := len(kept)
+	for at > 0 && kept[at-1].at.After(s.at) {
+		at--
+	}
+	kept = slices.Insert(kept, at, s)
+	c.held += len(s.frame.Text)
+	if len(kept) > 2 {
+		drop := 0 // the state of a moment is its last two frames
+		if c.spans() {
+			drop = 1 // that of a span its first and its last
+		}
+		c.held -= len(kept[drop].frame.Text)
+		kept = slices.Delete(kept, drop, drop+1)
+	}
+	c.nodes[s.node] = kept
+	if c.held > maxSaved {
+		return fmt.Errorf("there are more than %d MiB of it to hold at once: choose less with --between, or with snapshot --from", maxSaved>>20)
+	}
+	return nil
+}
+
+// fleet decodes what was chosen.
+func (c *choice) fleet() (*Fleet, error) {
 	fleet := &Fleet{}
-	frames := metrics.NewFrameReader(in, "")
-	for n := 1; ; n++ {
-		frame, err := frames.Next()
-		switch {
-		case err == io.EOF && n > 1:
-			return fleet, nil
-		case err == io.EOF:
-			return nil, errors.New("it is empty")
-		case errors.Is(err, io.ErrUnexpectedEOF) && n == 1:
-			return nil, errNoTrailer
-		case err != nil:
-			return nil, fmt.Errorf("frame %d: %w", n, err)
+	for node, kept := range c.nodes {
+		o := Observation{Node: node}
+		for i, s := range kept {
+			if s.at.After(c.shown) {
+				c.shown = s.at
+			}
+			snapshot, err := s.decode()
+			if err != nil {
+				return nil, fmt.Errorf("a frame of node %s: %w", node, err)
+			}
+			kept[i] = nil // its text is not needed any more
+			o.Snapshots = append(o.Snapshots, snapshot)
 		}
-		s, err := decode(frame)
-		if err != nil {
-			return nil, fmt.Errorf("frame %d: %w", n, err)
+		if len(kept) == 0 {
+			o.Err = errors.New(c.missing())
 		}
-		fleet.add(s)
+		fleet.Observations = append(fleet.Observations, o)
 	}
+	slices.SortFunc(fleet.Observations, func(a, b Observation) int { return strings.Compare(a.Node, b.Node) })
+	if !slices.ContainsFunc(fleet.Observations, func(o Observation) bool { return o.Err == nil }) {
+		return nil, fmt.Errorf("%s: it is of %s to %s", c.missing(), stamp(c.begin), stamp(c.end))
+	}
+	if remark := c.remark(); remark != "" {
+		fleet.remarks = append(fleet.remarks, remark)
+	}
+	return fleet, nil
 }
 
-// add puts a snapshot with the others of its node, in time order.
-func (f *Fleet) add(s *metrics.Snapshot) {
-	node := nodeOf(s)
-	at, ok := slices.BinarySearchFunc(f.Observations, node, func(o Observation, node string) int { return strings.Compare(o.Node, node) })
-	if !ok {
-		f.Observations = slices.Insert(f.Observations, at, Observation{Node: node})
+// remark says of a recording which moment is shown: of a file with no more than that there is nothing to say.
+func (c *choice) remark() string {
+	most := 0
+	for _, frames := range c.seen {
+		most = max(most, frames)
 	}
-	o := &f.Observations[at]
-	o.Snapshots = append(o.Snapshots, s)
-	slices.SortStableFunc(o.Snapshots, func(a, b *metrics.Snapshot) int { return a.Time.Compare(b.Time) })
-}
-
-// nodeOf is the node that a snapshot is of: the first that a record names.
-func nodeOf(s *metrics.Snapshot) string {
-	for i := range s.Records {
-		if node := s.Records[i].Sandbox.Node; node != "" {
-			return node
-		}
+	if most <= 2 {
+		return ""
 	}
-	return ""
+	of := fmt.Sprintf("of a recording of %s from %s to %s", plural(most, "moment"), stamp(c.begin), stamp(c.end))
+	switch {
+	case c.spans():
+		return fmt.Sprintf("between %s and %s, %s", stamp(c.from.time), stamp(c.to.time), of)
+	case c.to.given() && c.to.time.After(c.end):
+		return fmt.Sprintf("at %s, the last moment %s", stamp(c.shown), of)
+	case c.to.given():
+		return fmt.Sprintf("at %s, %s", stamp(c.shown), of)
+	}
+	return fmt.Sprintf("at %s, the last moment %s (others: --at, --between)", stamp(c.shown), of)
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,25 +16,6 @@ import (
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
-
-func TestFleetAdd(t *testing.T) {
-	fleet := &Fleet{}
-	for _, s := range []struct {
-		node string
-		at   int
-	}{{"b", 2}, {"a", 1}, {"b", 1}, {"c", 1}, {"a", 0}} {
-		fleet.add(&metrics.Snapshot{Time: began.Add(time.Duration(s.at) * time.Second), Records: []metrics.Record{{Sandbox: metrics.Sandbox{Node: s.node}}}})
-	}
-	var got []string
-	for _, o := range fleet.Observations {
-		for _, s := range o.Snapshots {
-			got = append(got, o.Node+s.Time.Sub(began).String())
-		}
-	}
-	if diff := cmp.Diff([]string{"a0s", "a1s", "b1s", "b2s", "c1s"}, got); diff != "" {
-		t.Errorf("nodes and times (-want +got):\n%s", diff)
-	}
-}
 
 // TestRawIsExposition shows that what raw prints is what was counted.
 func TestRawIsExposition(t *testing.T) {
@@ -47,7 +27,7 @@ func TestRawIsExposition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fleet, err := readFleet(t.Context(), "testdata/once.prom", nil)
+	fleet, err := readFleet(t.Context(), "testdata/once.prom", nil, moment{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +107,7 @@ func FuzzFrom(f *testing.F) {
 		f.Add([]byte(text), []byte(text))
 	}
 	f.Fuzz(func(t *testing.T, first, last []byte) {
-		_, _ = decodeFleet(bytes.NewReader(first))
+		_, _ = readFleet(t.Context(), "-", bytes.NewReader(first), moment{})
 		var file bytes.Buffer
 		for _, text := range [][]byte{first, last} {
 			frame := metrics.Frame{Text: text, Trailer: metrics.Trailer{Run: "x", Bytes: int64(len(text)), SHA256: fmt.Sprintf("%x", sha256.Sum256(text))}}
@@ -135,7 +115,7 @@ func FuzzFrom(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		fleet, err := decodeFleet(&file)
+		fleet, err := readFleet(t.Context(), "-", &file, moment{})
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,11 @@ import (
 // late words that the time is over, with what came between: a node that is silent by now, else what the cluster last
 // complained of: a sandbox that cannot be made, a volume that cannot be mounted, show nowhere but in events.
 func (v *visit) late(ctx context.Context) error {
-	err := fmt.Errorf("no answer within %s, last %s", v.order.timeout, v.doing)
+	within := v.order.timeout
+	if v.came == 0 {
+		within = cmp.Or(v.order.patience, within)
+	}
+	err := fmt.Errorf("no answer within %s, last %s", within, v.doing)
 	if v.pod == nil {
 		return advise(err, "give it longer with --timeout")
 	}

@@ -71,6 +71,8 @@ type order struct {
 	version   string
 	timeout   time.Duration // of the whole answer
 	pullOnly  bool          // the collector is to end at once: all that is wanted is its image on the node
+	patience  time.Duration // of the first frame of many; 0: it has as long as the answer
+	silence   time.Duration // how much later than its interval a frame may be
 	ask       Ask
 }
 

@@ -86,27 +86,36 @@ func (r *raw) run(ctx context.Context, f *factory, selection Selection, ask Ask)
 // chosen returns the observations with the records of the selected pods only, and of the wanted nodes also those of the
 // node itself and of its collector.
 func (f *Fleet) chosen(sel *Selection, wanted func(node string) bool) []Observation {
-	admits := sel.admits
-	if f.Pods != nil {
-		listed := map[PodRef]bool{}
-		for i := range f.Pods {
-			listed[PodRef{f.Pods[i].namespace, f.Pods[i].name}] = true
-		}
-		admits = func(box *metrics.Sandbox) bool { return listed[PodRef{box.Namespace, box.Pod}] }
-	}
+	admits := sel.admission(f.Pods)
 	chosen := make([]Observation, len(f.Observations))
 	for i, o := range f.Observations {
 		chosen[i] = Observation{Node: o.Node, Err: o.Err}
 		for _, s := range o.Snapshots {
-			only := &metrics.Snapshot{Time: s.Time}
-			for _, r := range s.Records {
-				box := &r.Sandbox
-				if own := box.Self() || box.Host(); own && wanted(o.Node) || !own && admits(box) {
-					only.Records = append(only.Records, r)
-				}
-			}
-			chosen[i].Snapshots = append(chosen[i].Snapshots, only)
+			chosen[i].Snapshots = append(chosen[i].Snapshots, only(s, wanted(o.Node), admits))
 		}
 	}
 	return chosen
+}
+
+// admission tells of a sandbox whether it is that of a selected pod: by the API server's list, where there is one.
+func (sel *Selection) admission(pods []livePod) func(*metrics.Sandbox) bool {
+	if pods == nil {
+		return sel.admits
+	}
+	listed := make(map[PodRef]bool, len(pods))
+	for i := range pods {
+		listed[PodRef{pods[i].namespace, pods[i].name}] = true
+	}
+	return func(box *metrics.Sandbox) bool { return listed[PodRef{box.Namespace, box.Pod}] }
+}
+
+// only is a snapshot with the records that are admitted, and where own says so those of the node itself and of its collector.
+func only(s *metrics.Snapshot, own bool, admits func(*metrics.Sandbox) bool) *metrics.Snapshot {
+	some := &metrics.Snapshot{Time: s.Time}
+	for _, r := range s.Records {
+		if itself := r.Sandbox.Self() || r.Sandbox.Host(); itself && own || !itself && admits(&r.Sandbox) {
+			some.Records = append(some.Records, r)
+		}
+	}
+	return some
 }

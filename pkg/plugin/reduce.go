@@ -132,12 +132,8 @@ func (d decoding) frames(log io.Reader, run string, ask Ask) *metrics.FrameReade
 	return frames
 }
 
-// next decodes the next frame. Its errors are those of FrameReader.Next and of decode.
-func (d decoding) next(frames *metrics.FrameReader) (*metrics.Snapshot, error) {
-	frame, err := frames.Next()
-	if err != nil {
-		return nil, err
-	}
+// decode decodes a frame. Its errors are those of decode.
+func (d decoding) decode(frame *metrics.Frame) (*metrics.Snapshot, error) {
 	d <- struct{}{}
 	defer func() { <-d }()
 	snapshot, err := decode(frame)

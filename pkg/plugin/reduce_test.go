@@ -47,7 +47,11 @@ func read(t *testing.T, ask Ask, samples int) (fleet *Fleet, held int) {
 		frames := turns.frames(&log, "run", ask)
 		o := Observation{Node: node}
 		for range samples {
-			s, err := turns.next(frames)
+			frame, err := frames.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := turns.decode(frame)
 			if err != nil {
 				t.Fatal(err)
 			}

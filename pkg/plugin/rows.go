@@ -263,22 +263,33 @@ func (r records) of(pod *livePod) *metrics.Record {
 
 // name gives nameless records the names of the listed pods, so that a text or a saved file says who is who.
 func (f *Fleet) name() {
-	byUID := map[string]*livePod{}
-	for i := range f.Pods {
-		for _, uid := range f.Pods[i].uids() {
-			byUID[uid] = &f.Pods[i]
-		}
-	}
+	var byUID map[string]*livePod // made for the first nameless one
 	for _, o := range f.Observations {
 		for _, s := range o.Snapshots {
 			for i := range s.Records {
 				box := &s.Records[i].Sandbox
-				if pod, ok := byUID[box.UID]; ok && box.UID != "" && box.Pod == "" && !box.Host() {
+				if box.UID == "" || box.Pod != "" || box.Host() {
+					continue
+				}
+				if byUID == nil {
+					byUID = podsByUID(f.Pods)
+				}
+				if pod, ok := byUID[box.UID]; ok {
 					box.Namespace, box.Pod = sanitize(pod.namespace), sanitize(pod.name)
 				}
 			}
 		}
 	}
+}
+
+func podsByUID(pods []livePod) map[string]*livePod {
+	byUID := map[string]*livePod{}
+	for i := range pods {
+		for _, uid := range pods[i].uids() {
+			byUID[uid] = &pods[i]
+		}
+	}
+	return byUID
 }
 
 // notes words the rows' reasons for having no numbers, one line a reason.

@@ -157,9 +157,9 @@ func (s *side) describe(r *row) string {
 }
 
 // read reads the side's file. A whole file stands for what the other side names, if that is one thing.
-func (s *side) read(ctx context.Context, stdin io.Reader, other *side) (*Fleet, error) {
+func (s *side) read(ctx context.Context, stdin io.Reader, m moment, other *side) (*Fleet, error) {
 	if s.node == "" && s.pod == (PodRef{}) {
 		s.node, s.pod = other.node, other.pod
 	}
-	return readFleet(ctx, s.file, stdin)
+	return readFleet(ctx, s.file, stdin, m)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,10 +20,11 @@ const savedRun = "snapshot"
 
 // snapshot is the verb's flags as they were given.
 type snapshot struct {
-	source  source
-	selects selectFlags
-	ask     askFlags
-	file    string
+	source   source
+	selects  selectFlags
+	ask      askFlags
+	file     string
+	duration time.Duration // of a recording; 0: two samples
 }
 
 func newSnapshot(f *factory) *cobra.Command {
@@ -32,13 +34,14 @@ func newSnapshot(f *factory) *cobra.Command {
 		SuggestFor: []string{"save", "record", "export"},
 		Short:      "Save the counters to a file that every view reads with --from",
 		Long: `Save what was counted for pods and for the nodes they run on, in two samples so
-that rates can be made of it later. The file is text in the Prometheus format
-with a check sum a sample, compressed if its name ends in .gz. It has the names
-of pods, namespaces and nodes in it, and no addresses.`,
+that rates can be made of it later, or with --duration in as many as that takes:
+Ctrl-C ends it and keeps what is there. The file is text in the Prometheus
+format with a check sum a sample, compressed if its name ends in .gz. It has the
+names of pods, namespaces and nodes in it, and no addresses.`,
 		Example: `  kubectl cosanet snapshot -o before.prom -n shop
-  kubectl cosanet top --from before.prom
   kubectl cosanet diff 'before.prom#shop/web-0' web-0 -n shop
-  kubectl cosanet snapshot -A -o - | kubectl cosanet top --from -`,
+  kubectl cosanet snapshot -A --duration 30s -o slow.prom.gz
+  kubectl cosanet top -A --from slow.prom.gz --at +10s`,
 		ValidArgsFunction: f.complete(podNames, 0, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := s.source.namespace(f)
@@ -56,10 +59,11 @@ of pods, namespaces and nodes in it, and no addresses.`,
 	fs.SortFlags = false
 	fs.StringVarP(&s.file, "output", "o", "", "the `FILE` to write, - for standard output (required)")
 	s.selects.addFlags(fs)
+	fs.DurationVar(&s.duration, "duration", 0, "record for this `TIME`, with a sample each --interval. That is 5s unless given")
 	s.ask.addIntervalFlag(fs)
 	s.ask.addSetFlag(fs, metrics.All)
 	s.source.addFlags(fs)
-	showFlags(cmd, "output", "all-namespaces", "selector", "node", "interval", "metrics", "sockets")
+	showFlags(cmd, "output", "all-namespaces", "selector", "node", "duration", "interval", "metrics", "from")
 	return cmd
 }
 
@@ -73,11 +77,32 @@ func (s *snapshot) parse(namespace string, args []string) (selection Selection, 
 	if err = s.source.validate(&selection); err != nil {
 		return selection, ask, err
 	}
-	ask, err = s.ask.ask()
+	if ask, err = s.ask.ask(); err != nil || s.duration == 0 {
+		return selection, ask, err
+	}
+	if ask.Implied {
+		ask.Interval, ask.Implied = recordInterval, false
+	}
+	switch {
+	case s.duration < 0:
+		err = fmt.Errorf("--duration must be more than 0, not %s", s.duration)
+	case s.source.from != "":
+		err = errors.New("--duration records the cluster: of a file, --between chooses")
+	case ask.Interval == 0:
+		err = errors.New("--duration needs an --interval of more than 0")
+	case s.duration < ask.Interval:
+		err = fmt.Errorf("--duration %s: it takes at least the interval, %s", s.duration, ask.Interval)
+	}
 	return selection, ask, err
 }
 
 func (s *snapshot) run(ctx context.Context, f *factory, selection Selection, ask Ask) error {
+	switch {
+	case s.duration > 0:
+		return s.record(ctx, f, selection, ask)
+	case s.source.from != "" && s.source.moments.at == "":
+		return s.recut(ctx, f, selection, ask)
+	}
 	fleet, err := s.source.observe(ctx, f, selection, ask)
 	if err != nil {
 		return err

@@ -16,13 +16,17 @@ import (
 // source is where a view gets its fleet from: a saved file, or the cluster.
 type source struct {
 	from       string // a file, "-" for standard input, empty for the cluster
+	moments    *momentFlags
 	collection *Collection
 }
 
-func newSource(f *factory) source { return source{collection: newCollection(f)} }
+func newSource(f *factory) source {
+	return source{moments: new(momentFlags), collection: newCollection(f)}
+}
 
 func (s *source) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.from, "from", "", "show a `FILE` of snapshot, not the cluster. It may be - for standard input")
+	s.moments.addFlags(fs)
 	s.collection.AddFlags(fs)
 }
 
@@ -36,6 +40,9 @@ func (s *source) namespace(f *factory) (string, error) {
 
 // validate checks the flags of the collection, and for a file that the selection can be made on it.
 func (s *source) validate(sel *Selection) error {
+	if err := s.moments.parse(s.from != ""); err != nil {
+		return err
+	}
 	if s.from != "" {
 		return sel.offline()
 	}
@@ -56,7 +63,7 @@ func (s *source) observe(ctx context.Context, f *factory, sel Selection, ask Ask
 
 func (s *source) fleet(ctx context.Context, f *factory, sel Selection, ask Ask) (*Fleet, error) {
 	if s.from != "" {
-		fleet, err := readFleet(ctx, s.from, f.streams.In)
+		fleet, err := readFleet(ctx, s.from, f.streams.In, s.moments.moment)
 		if err != nil {
 			return nil, err
 		}
@@ -95,11 +102,15 @@ func (f *Fleet) hasNodes(sel *Selection) {
 func (f *Fleet) keepSet(ask Ask) {
 	for _, o := range f.Observations {
 		for _, s := range o.Snapshots {
-			for i := range s.Records {
-				r := &s.Records[i]
-				r.Samples = slices.DeleteFunc(r.Samples, func(s metrics.Sample) bool { return !ask.has(s.Metric) })
-			}
+			keepSet(s, ask)
 		}
+	}
+}
+
+func keepSet(s *metrics.Snapshot, ask Ask) {
+	for i := range s.Records {
+		r := &s.Records[i]
+		r.Samples = slices.DeleteFunc(r.Samples, func(s metrics.Sample) bool { return !ask.has(s.Metric) })
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// readings is how often a log is read from its start until it came whole. It can be read any number of times while the
-// pod is there.
+// readings is how often a log is read anew in which no further frame came whole. It can be read any number of times while
+// the pod is there.
 const readings = 3
 
 // restartPatience is how long a log may not open: a kubelet that is restarted, be it by an upgrade of the node, is back by
@@ -28,33 +28,38 @@ type unopenedError struct{ err error }
 func (e *unopenedError) Error() string { return "opening it: " + e.err.Error() }
 func (e *unopenedError) Unwrap() error { return e.err }
 
-// stream returns what the collector counted, one snapshot a frame. It is done at the trailer of the last frame: it
-// waits neither for the container nor for the pod to end.
-func (v *visit) stream(ctx context.Context) ([]*metrics.Snapshot, error) {
+// stream hands out what the collector counted, frame by frame as they come. It is done at the trailer of the last one: it
+// waits neither for the container nor for the pod to end. A log that is cut is read again, and no frame is handed out twice.
+func (v *visit) stream(ctx context.Context) error {
 	opened := time.Now()
 	for reading := 1; ; reading++ {
-		snapshots, err := v.read(ctx)
+		came := v.came
+		err := v.read(ctx)
 		if err == nil {
-			return snapshots, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
+		}
+		if v.came > came {
+			reading = 1
 		}
 		if why := v.ended(ctx); why != nil {
-			return nil, why
+			return why
 		}
 		if !errors.As(err, new(*unopenedError)) {
 			opened = time.Now()
 		} else if final := v.unopened(ctx, err, opened); final != nil {
-			return nil, final
+			return final
 		} else {
 			reading--
 			continue
 		}
 		if reading == readings {
 			err = fmt.Errorf("its log did not come whole in %d readings: %w", readings, err)
-			return nil, advise(err, "it is cut where the node's container runtime restarts, or where it is rotated: ask again")
+			return advise(err, "it is cut where the node's container runtime restarts, or where it is rotated: ask again")
 		}
+		v.say("reading the log again")
 	}
 }
 
@@ -86,25 +91,60 @@ func (v *visit) ended(ctx context.Context) error {
 	return nil
 }
 
-// read reads the log once, from the container's start on.
-func (v *visit) read(ctx context.Context) ([]*metrics.Snapshot, error) {
-	log, err := v.pods().GetLogs(v.order.name, &corev1.PodLogOptions{Container: collectorName, Follow: true}).Stream(ctx)
+// read reads the log once, and hands out the frames that had not come before. A connection that is silent for longer than a
+// node may take is given up: proxies forget idle ones without a word.
+func (v *visit) read(ctx context.Context) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	options := v.again()
+	log, err := v.pods().GetLogs(v.order.name, options).Stream(ctx)
 	if err != nil {
-		return nil, &unopenedError{explainForbidden(err)}
+		return &unopenedError{explainForbidden(err)}
 	}
 	defer log.Close()
 	frames := v.decoding.frames(log, v.order.run, v.order.ask)
-	snapshots := make([]*metrics.Snapshot, 0, 2)
-	for range max(1, v.order.ask.Samples) {
-		snapshot, err := v.decoding.next(frames)
-		if err == io.EOF {
-			return nil, fmt.Errorf("%w: %d of %d frames", metrics.ErrTruncated, len(snapshots), v.order.ask.Samples)
+	frames.Midway = v.numbered // from its start on it is whole, unless it was rotated since
+	before, came := 0, v.came
+	for v.came < max(1, v.order.ask.Samples) {
+		silence := v.order.ask.Interval + v.order.silence
+		overdue := time.AfterFunc(silence, func() { giveUp(fmt.Errorf("%w: nothing came for %s", metrics.ErrTruncated, silence)) })
+		frame, err := frames.Next()
+		overdue.Stop()
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
 		}
 		if err != nil {
-			return nil, err
+			v.stale = options.SinceTime != nil && v.came == came
+			if err == io.EOF {
+				return fmt.Errorf("%w: %d of %d frames", metrics.ErrTruncated, v.came, v.order.ask.Samples)
+			}
+			return err
 		}
-		snapshots = append(snapshots, snapshot)
+		before++
+		number := before // of an older collector, whose log is read from its start on
+		if frame.Trailer.Number > 0 {
+			number, v.numbered = frame.Trailer.Number, true
+		}
+		if number <= v.came {
+			continue
+		}
+		snapshot, err := v.decoding.decode(frame)
+		if err != nil {
+			return err
+		}
+		v.came, v.last = number, snapshot.Time
+		v.take(snapshot)
 	}
-	v.order.ask.reduce(snapshots)
-	return snapshots, nil
+	return nil
+}
+
+// again says from where on to read the log: from its start, or where numbers tell which frames came before, from the second
+// on in which the last one was begun. That is the node's clock, by which the runtime dates the lines too. Where that brought
+// nothing, the clock may have been set back: then all of it is read.
+func (v *visit) again() *corev1.PodLogOptions {
+	options := &corev1.PodLogOptions{Container: collectorName, Follow: true}
+	if v.numbered && !v.stale && !v.last.IsZero() {
+		options.SinceTime = &metav1.Time{Time: v.last}
+	}
+	return options
 }

@@ -30,56 +30,80 @@ type visit struct {
 	progress *progress
 	order    *order
 	decoding decoding
-	refusals map[string]error // of the nodes that were listed
-	watched  *podWatch        // of all pods of the run
-	inbox    *inbox           // what it tells of this one
-	pod      *corev1.Pod      // as the API server made it; nil before
-	doing    string           // what is being waited for
+	refusals map[string]error        // of the nodes that were listed
+	watched  *podWatch               // of all pods of the run
+	inbox    *inbox                  // what it tells of this one
+	pod      *corev1.Pod             // as the API server made it; nil before
+	doing    string                  // what is being waited for
+	take     func(*metrics.Snapshot) // is given every frame as it comes
+	doings   func(string)            // is told what is being waited for; nil: nobody
+
+	// What has come of the log.
+	came     int       // number of the last frame
+	last     time.Time // when it was begun, by the node's clock
+	numbered bool      // the collector numbers its frames
+	stale    bool      // reading from that time on brought nothing
 }
 
-// observe makes the pod, reads what it counts and deletes it, whatever happens in between.
+// observe makes the pod, reads all that it counts and deletes it, whatever happens in between.
 func (v *visit) observe(ctx context.Context) Observation {
+	o := Observation{Node: v.order.node}
+	v.take = func(s *metrics.Snapshot) { o.Snapshots = append(o.Snapshots, s) }
+	if err := v.attend(ctx); err != nil {
+		return Observation{Node: v.order.node, Err: err}
+	}
+	v.order.ask.reduce(o.Snapshots)
+	return o
+}
+
+// attend makes the pod, hands out what it counts as it comes, and deletes it. Patience, where there is any, is how long the
+// first frame may take, else all of them may take as long as the pod.
+func (v *visit) attend(ctx context.Context) error {
 	timed, cancel := context.WithTimeout(ctx, v.order.timeout)
 	defer cancel()
 	defer v.remove()
-	snapshots, err := v.run(timed)
+	if v.order.patience > 0 {
+		late, take := time.AfterFunc(v.order.patience, cancel), v.take
+		defer late.Stop()
+		v.take = func(s *metrics.Snapshot) {
+			late.Stop()
+			take(s)
+		}
+	}
+	err := v.run(timed)
 	if err != nil && timed.Err() != nil && ctx.Err() == nil {
-		err = v.late(ctx)
+		return v.late(ctx)
 	}
-	if err != nil {
-		return Observation{Node: v.order.node, Err: err}
-	}
-	return Observation{Node: v.order.node, Snapshots: snapshots}
+	return err
 }
 
 // run leaves the pod to be removed, and does not name it in its errors: it is deleted when they are read, and nodes with one trouble can be told as one.
-func (v *visit) run(ctx context.Context) ([]*metrics.Snapshot, error) {
+func (v *visit) run(ctx context.Context) error {
 	v.say("checking the node")
 	if err := v.checkNode(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	v.inbox = v.watched.enter(v.order.name)
 	defer v.watched.leave(v.order.name)
 	v.say("creating the collector pod")
 	if err := v.create(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	v.watched.created(v.inbox)
 	if err := v.start(ctx); err != nil {
-		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
+		return fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}
 	if v.order.pullOnly {
-		return nil, v.ran(ctx)
+		return v.ran(ctx)
 	}
 	v.say("counting")
-	snapshots, err := v.stream(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
+	if err := v.stream(ctx); err != nil {
+		return fmt.Errorf("collector pod in namespace %s: %w", v.order.namespace, err)
 	}
-	return snapshots, nil
+	return nil
 }
 
 // checkNode refuses a node that could not run a collector: by what a listing of all nodes said, else by asking for it.
@@ -93,6 +117,9 @@ func (v *visit) checkNode(ctx context.Context) error {
 func (v *visit) say(doing string) {
 	v.doing = doing
 	v.progress.say(v.order.node, doing)
+	if v.doings != nil {
+		v.doings(doing)
+	}
 }
 
 func (v *visit) ref() PodRef { return PodRef{v.order.namespace, v.order.name} }
