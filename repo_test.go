@@ -39,7 +39,7 @@ func TestImports(t *testing.T) {
 		}},
 		{"collector", []string{"./pkg/collector", "./node-image"}, map[string]string{
 			module + "/pkg/plugin": halves, "k8s.io/client-go/": noAPI, "k8s.io/kubectl/": noAPI, "k8s.io/cli-runtime/": noAPI,
-			"k8s.io/api/": noAPI, "github.com/spf13/cobra": small, "github.com/olekukonko/": small,
+			"k8s.io/api/": noAPI, "github.com/spf13/cobra": small, "github.com/olekukonko/": small, "charm.land/": small,
 		}},
 		{"plugin", []string{"./pkg/plugin", "./cmd/kubectl-cosanet"}, map[string]string{
 			module + "/pkg/collector": halves, "github.com/vishvananda/": portable, "github.com/mdlayher/": portable,
@@ -73,6 +73,7 @@ func TestDirectImports(t *testing.T) {
 		"./pkg/plugin": {
 			module + "/pkg/metrics", module + "/deploy", "golang.org/x/sync/", "golang.org/x/term", "github.com/spf13/", "k8s.io/api/", "k8s.io/apimachinery/",
 			"k8s.io/client-go/", "k8s.io/cli-runtime/", "k8s.io/kubectl/", "github.com/olekukonko/tablewriter", "sigs.k8s.io/yaml", "sigs.k8s.io/kustomize/",
+			"charm.land/bubbletea/", "github.com/charmbracelet/x/ansi", // the live view
 		},
 	}
 	for pkg, prefixes := range allowed {

@@ -20,8 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-
-	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 // apiServer speaks as much of the Kubernetes API as a run needs, over real HTTP, and fails where a test tells it to:
@@ -105,22 +103,6 @@ func (s *apiServer) client(t *testing.T) kubernetes.Interface {
 		t.Fatal(err)
 	}
 	return client
-}
-
-// framesOf is what a collector on the pod's node prints: one frame for every sample asked for.
-func framesOf(pod *corev1.Pod) []byte {
-	args := pod.Spec.Containers[0].Args
-	after := func(flag string) string { return args[slices.Index(args, flag)+1] }
-	samples, _ := strconv.Atoi(after("--samples"))
-	var log strings.Builder
-	for i := range samples {
-		curr, _ := metrics.Lookup("cosanet_conntrack_curr")
-		metrics.WriteFrame(&log, metrics.Gzip, after("--run"), &metrics.Snapshot{Time: time.Unix(int64(i), 0), Records: []metrics.Record{{
-			Sandbox: metrics.Sandbox{Node: pod.Spec.NodeName, Namespace: metrics.HostNamespace, NetNS: metrics.HostNamespace},
-			Samples: []metrics.Sample{{Metric: curr, Value: float64(i)}},
-		}}})
-	}
-	return []byte(log.String())
 }
 
 func answer(w http.ResponseWriter, object any) {

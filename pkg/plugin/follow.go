@@ -43,6 +43,7 @@ type vigil struct {
 	hear   func(word)    // is told one word after the other
 
 	decoding decoding
+	watched  *podWatch // of all pods of the run
 	mu       sync.Mutex
 	aim      *aim
 	nodes    map[string]*follower
@@ -69,6 +70,8 @@ func (c *Collection) Follow(ctx context.Context, client kubernetes.Interface, se
 		Collection: c, client: client, sel: sel, ask: ask, span: span, hear: hear,
 		decoding: newDecoding(), nodes: map[string]*follower{}, change: make(chan struct{}, 1), starting: make(chan struct{}, c.Concurrency),
 	}
+	v.watched = &podWatch{client: client, namespace: aim.namespace, run: newRunID()}
+	defer v.watched.close()
 	if c.Carrier != ExporterCarrier {
 		c.ledger.deleting.Go(func() { sweep(client, aim.namespace) })
 	}
@@ -192,4 +195,9 @@ func (v *vigil) done() bool {
 		}
 	}
 	return true
+}
+
+// failing says that a node does not answer.
+func failing(node string, err error) string {
+	return "node " + node + ": " + oneLine(err) + "; it is asked again"
 }

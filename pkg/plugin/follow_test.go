@@ -1,12 +1,9 @@
 package plugin
 
 import (
-	"bytes"
 	"context"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,61 +13,12 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
-// counter is a collector that writes a frame each interval, as the log of its pod has it.
-type counter struct {
-	t        *testing.T
-	interval time.Duration
-	mu       sync.Mutex
-	began    map[string]time.Time // by pod
-}
-
-func newCounter(t *testing.T, interval time.Duration) *counter {
-	return &counter{t: t, interval: interval, began: map[string]time.Time{}}
-}
-
-// frame is the nth one of a pod, from 1.
-func (c *counter) frame(pod *corev1.Pod, n int) []byte {
-	c.mu.Lock()
-	if c.began[pod.Name].IsZero() {
-		c.began[pod.Name] = time.Now()
-	}
-	at := c.began[pod.Name].Add(time.Duration(n-1) * c.interval)
-	c.mu.Unlock()
-	args := pod.Spec.Containers[0].Args
-	node := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields[0].Values[0]
-	f := metrics.NewFrame(args[slices.Index(args, "--run")+1], &metrics.Snapshot{Time: at, Records: []metrics.Record{
-		{Sandbox: metrics.Sandbox{Node: node}, Samples: []metrics.Sample{{Metric: known(c.t, "cosanet_walk_timestamp_seconds"), Value: float64(at.UnixMilli()) / 1e3}}},
-		{Sandbox: metrics.Sandbox{Node: node, Namespace: metrics.HostNamespace, NetNS: metrics.HostNamespace},
-			Samples: []metrics.Sample{{Metric: known(c.t, "cosanet_conntrack_curr"), Value: float64(n)}}},
-	}})
-	f.Trailer.Number = n
-	var out bytes.Buffer
-	if err := f.Write(&out, metrics.Gzip); err != nil {
-		c.t.Error(err)
-	}
-	return out.Bytes()
-}
-
-// write writes the frames from one to another, each when it is due, until the reader goes.
-func (c *counter) write(w http.ResponseWriter, pod *corev1.Pod, from, to int) {
-	for n := from; n <= to; n++ {
-		frame := c.frame(pod, n)
-		c.mu.Lock()
-		due := c.began[pod.Name].Add(time.Duration(n-1) * c.interval)
-		c.mu.Unlock()
-		time.Sleep(time.Until(due))
-		if _, err := w.Write(frame); err != nil {
-			return
-		}
-		w.(http.Flusher).Flush()
-	}
-}
-
 // heard collects the words of a watch, and ends it when they are enough.
 type heard struct {
 	frames   map[string][]float64 // by node, what each frame counted
 	times    map[string][]time.Time
 	troubles []string
+	remarks  []string
 }
 
 // follow runs a watch until enough says so.
@@ -88,6 +36,8 @@ func follow(t *testing.T, s *apiServer, c *Collection, ask Ask, span time.Durati
 				}
 			}
 			h.times[w.node] = append(h.times[w.node], w.snapshot.Time)
+		case w.remark != "":
+			h.remarks = append(h.remarks, w.node+": "+w.remark)
 		case w.err != nil:
 			h.troubles = append(h.troubles, w.node+": "+w.err.Error())
 		}
@@ -206,6 +156,29 @@ func TestFollowForASpan(t *testing.T) {
 	h, err := follow(t, s, c, Ask{Interval: counts.interval}, 250*time.Millisecond, nil)
 	if err != nil || len(h.frames["a"]) != 6 || len(h.frames["b"]) != 6 {
 		t.Errorf("error %v, frames %v, want 6 of each node", err, h.frames)
+	}
+}
+
+// Where an exporter runs it is asked at the interval, and no pod is made; one that fails meanwhile is relieved by a pod.
+func TestFollowExporters(t *testing.T) {
+	s, c := exporting(t)
+	counts := newCounter(t, 20*time.Millisecond)
+	s.log = func(w http.ResponseWriter, pod *corev1.Pod, _ int) { counts.write(w, pod, 1, 1000) }
+	s.exporter = func(w http.ResponseWriter, r *http.Request, nth int) {
+		if nodeOfProxied(r) == "b" && nth > 8 {
+			http.Error(w, "going away", http.StatusServiceUnavailable)
+			return
+		}
+		w.Write(scrapeOf(nodeOfProxied(r), nth, countsDefault))
+	}
+	h, err := follow(t, s, c, Ask{Metrics: metrics.Default, Interval: counts.interval}, 0, func(h *heard) bool {
+		return len(h.frames["a"]) > 8 && len(h.frames["b"]) > 12
+	})
+	if err != nil || len(h.troubles) > 0 {
+		t.Errorf("error %v, troubles %q", err, h.troubles)
+	}
+	if s.creates != 1 || len(h.remarks) != 1 || !strings.HasPrefix(h.remarks[0], "b: asked by a pod, since ") {
+		t.Errorf("%d pods, want one on node b; remarks %q", s.creates, h.remarks)
 	}
 }
 

@@ -110,8 +110,8 @@ func (f *follower) visit(ctx context.Context, aim *aim, take func(*metrics.Snaps
 		ask.Samples = min(ask.Samples, f.needed())
 	}
 	order := f.order(aim.namespace, f.node, ask)
-	order.patience = f.Timeout
-	v := &visit{client: f.client, ledger: f.ledger, order: order, decoding: f.decoding, refusals: aim.refusals}
+	order.patience, order.together = f.Timeout, f.watched.run
+	v := &visit{client: f.client, ledger: f.ledger, order: order, decoding: f.decoding, refusals: aim.refusals, watched: f.watched}
 	v.doings = func(doing string) { f.tell(word{node: f.node, doing: doing}) }
 	v.take = func(s *metrics.Snapshot) {
 		start()

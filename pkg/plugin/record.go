@@ -61,10 +61,17 @@ func (r *recording) hear(w word) {
 		if err := r.write(w.node, only(w.snapshot, true, r.admits)); err != nil {
 			r.stop(err)
 		}
+		for node, of := range r.nodes {
+			if of.err != nil {
+				r.say(failing(node, of.err))
+			}
+		}
 		r.source.collection.progress.show(r.progressed())
 	case w.err != nil:
 		r.node(w.node).err = w.err
-		r.say("node " + w.node + ": " + oneLine(w.err) + "; it is asked again")
+		if r.frames > 0 { // before the first answer it may be the end
+			r.say(failing(w.node, w.err))
+		}
 	case w.remark != "":
 		r.say("node " + w.node + ": " + w.remark)
 	case w.doing != "" && r.frames == 0:
@@ -82,7 +89,7 @@ func (r *recording) say(line string) {
 }
 
 func (r *recording) progressed() string {
-	left := max(0, r.duration-r.last.Sub(r.first)).Round(time.Second)
+	left := max(0, r.duration-r.length).Round(time.Second)
 	return fmt.Sprintf("%s of %s recorded, about %s left", plural(r.moments, "moment"), plural(r.answered(), "node"), left)
 }
 
@@ -94,7 +101,7 @@ func (r *recording) end(ctx context.Context, err error) error {
 			word = "Interrupted, recorded"
 		}
 		fmt.Fprintf(r.f.streams.ErrOut, "%s %s of %s of %s over %s to %s.\n", word, plural(r.moments, "moment"),
-			plural(len(r.pods), "pod"), plural(r.answered(), "node"), r.last.Sub(r.first).Round(100*time.Millisecond), r.path)
+			plural(len(r.pods), "pod"), plural(r.answered(), "node"), r.length.Round(100*time.Millisecond), r.path)
 	}
 	switch {
 	case err != nil:

@@ -21,16 +21,17 @@ type recorder struct {
 	file *os.File // nil before the first frame, and for standard output
 	size int64    // of what is whole
 
-	frames      int
-	pods        map[PodRef]bool
-	nodes       map[string]*span
-	moments     int // of the node that has most
-	first, last time.Time
+	frames  int
+	pods    map[PodRef]bool
+	nodes   map[string]*span
+	moments int           // of the node that has most
+	length  time.Duration // from the first frame to the last of the node of which that is longest
 }
 
 // span is what was recorded of a node.
 type span struct {
 	frames int
+	first  time.Time
 	err    error // why it did not answer last; nil: it did
 }
 
@@ -78,15 +79,12 @@ func (r *recorder) write(node string, s *metrics.Snapshot) error {
 func (r *recorder) note(node string, s *metrics.Snapshot) {
 	r.frames++
 	of := r.node(node)
-	of.frames++
+	if of.frames++; of.frames == 1 {
+		of.first = s.Time
+	}
 	of.err = nil
 	r.moments = max(r.moments, of.frames)
-	if r.first.IsZero() || s.Time.Before(r.first) {
-		r.first = s.Time
-	}
-	if s.Time.After(r.last) {
-		r.last = s.Time
-	}
+	r.length = max(r.length, s.Time.Sub(of.first))
 	for i := range s.Records {
 		if box := &s.Records[i].Sandbox; !box.Self() && !box.Host() {
 			r.pods[PodRef{box.Namespace, cmp.Or(box.Pod, box.NetNS)}] = true

@@ -3,6 +3,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type top struct {
 	columns string
 	sortBy  string
 	limit   int
+	watch   bool
 }
 
 func newTop(f *factory) *cobra.Command {
@@ -39,8 +41,7 @@ could not be read, reset that the counter began again, host that the pod uses
 the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 		Example: `  kubectl cosanet top -n shop
   kubectl cosanet top -A --sort-by retr%
-  kubectl cosanet top web-0 web-1 --interval 5s -o wide
-  kubectl cosanet top --node node-1 --columns IN,OUT,TcpExt_TCPBacklogDrop`,
+  kubectl cosanet top web-0 web-1 --interval 5s -o wide`,
 		ValidArgsFunction: f.complete(podNames, 0, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			namespace, err := t.source.namespace(f)
@@ -51,12 +52,16 @@ the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 			if err != nil {
 				return misuse(cmd, err)
 			}
+			if t.watch {
+				return view.watching(cmd.Context(), f)
+			}
 			return view.run(cmd.Context(), f)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	t.selects.addFlags(fs)
+	fs.BoolVarP(&t.watch, "watch", "w", false, "keep showing it, a sample each --interval. That is 2s unless given. On a terminal it is one page, where ? tells the keys; else one table after the other")
 	t.ask.addIntervalFlag(fs)
 	fs.StringVar(&t.sortBy, "sort-by", "", "sort by this `COLUMN`, the largest number first")
 	fs.IntVar(&t.limit, "limit", 0, "only the first `N` rows as they are sorted, 0 for all")
@@ -64,7 +69,7 @@ the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 	t.output.addFlags(fs)
 	t.ask.addSetFlag(fs, metrics.Default)
 	t.source.addFlags(fs)
-	showFlags(cmd, "all-namespaces", "selector", "node", "interval", "sort-by", "columns", "output", "from")
+	showFlags(cmd, "all-namespaces", "selector", "node", "watch", "interval", "sort-by", "columns", "output", "from")
 	return cmd
 }
 
@@ -117,7 +122,26 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 	if view.printer == nil || view.output.named() {
 		view.ask.Only = readBy(needed)
 	}
+	if t.watch {
+		return view, t.forever(view)
+	}
 	return view, nil
+}
+
+// forever makes the view one that goes on.
+func (t *top) forever(view *topView) error {
+	switch {
+	case view.printer != nil:
+		return errors.New("--watch shows tables: leave out --output, or use -o wide")
+	case t.source.from != "":
+		return errors.New("--watch is about the cluster: of a recording, --at and --between choose")
+	case view.ask.Interval == 0:
+		return errors.New("--watch needs an --interval of more than 0")
+	}
+	if view.ask.Implied {
+		view.ask.Interval, view.ask.Implied = watchInterval, false
+	}
+	return nil
 }
 
 // parseSortBy takes any column, and the two that every table begins with.
