@@ -30,13 +30,18 @@ func testOrder(profile Profile) *order {
 }
 
 func TestPodGolden(t *testing.T) {
+	orders := map[string]*order{"prepull": testOrder(Privileged)}
+	orders["prepull"].pullOnly = true
 	for _, profile := range []Profile{Privileged, NetAdmin, Restricted} {
-		t.Run(string(profile), func(t *testing.T) {
-			got, err := yaml.Marshal(testOrder(profile).pod())
+		orders[string(profile)] = testOrder(profile)
+	}
+	for name, order := range orders {
+		t.Run(name, func(t *testing.T) {
+			got, err := yaml.Marshal(order.pod())
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", "pod-"+string(profile)+".yaml")
+			golden := filepath.Join("testdata", "pod-"+name+".yaml")
 			if *update {
 				if err := os.WriteFile(golden, got, 0o644); err != nil {
 					t.Fatal(err)

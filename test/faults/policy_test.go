@@ -84,7 +84,7 @@ func try(t *testing.T, client kubernetes.Interface, pod *corev1.Pod) error {
 	return err
 }
 
-// genuine is the pod of a run with a profile, as pkg/plugin holds it to pod.go.
+// genuine is the pod of a run with a profile, or of one that only pulls, as pkg/plugin holds it to pod.go.
 func genuine(t *testing.T, profile string) *corev1.Pod {
 	t.Helper()
 	text, err := os.ReadFile("../../pkg/plugin/testdata/pod-" + profile + ".yaml")
@@ -138,7 +138,7 @@ func TestPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("genuine", func(t *testing.T) {
-		for _, profile := range []string{"privileged", "netadmin", "restricted"} {
+		for _, profile := range []string{"privileged", "netadmin", "restricted", "prepull"} {
 			if err := try(t, client, genuine(t, profile)); err != nil {
 				t.Errorf("%s: %v", profile, err)
 			}
