@@ -32,10 +32,16 @@ func collectorPods(ctx context.Context, client kubernetes.Interface, namespace s
 	return pods, err
 }
 
-// leftover tells whether no run can still be interested in a collector pod.
+// due is when the run of a collector pod is over at the latest, and the kubelet ends the pod.
+func due(pod *corev1.Pod) time.Time {
+	return pod.CreationTimestamp.Add(time.Duration(deadlineOf(pod)) * time.Second)
+}
+
+// leftover tells whether no run can still be interested in a collector pod. Of a container that never ran the kubelet does not
+// say when it ended.
 func leftover(pod *corev1.Pod, now time.Time) bool {
-	end := pod.CreationTimestamp.Add(time.Duration(deadlineOf(pod)) * time.Second)
-	if status := collectorStatus(pod); status != nil && status.State.Terminated != nil {
+	end := due(pod)
+	if status := collectorStatus(pod); status != nil && status.State.Terminated != nil && !status.State.Terminated.FinishedAt.IsZero() {
 		end = status.State.Terminated.FinishedAt.Time
 	}
 	return now.After(end.Add(overdue))
@@ -60,6 +66,7 @@ func sweep(client kubernetes.Interface, namespace string) {
 type cleanup struct {
 	namespace string
 	olderThan time.Duration
+	all       bool // those that a run may be reading, too
 	dryRun    bool
 }
 
@@ -73,11 +80,11 @@ func newCleanup(f *factory) *cobra.Command {
 		Long: `Delete the collector pods that are left behind by runs which were killed
 (kill -9, a lost connection). Every run deletes its own pods, and those of
 earlier runs that are long over; a collector also ends by itself when its time
-is up. This deletes at once what is there, in all namespaces, or in the usual
-ones for those who may not list all. It ends other people's runs too, which
---older-than spares.`,
+is up. This deletes those whose time is up, in all namespaces, or in the usual
+ones for those who may not list all. Until then somebody may be reading what a
+pod counts: it is named and spared. --all deletes it too, and ends that run.`,
 		Example: `  kubectl cosanet cleanup --dry-run
-  kubectl cosanet cleanup --older-than 10m`,
+  kubectl cosanet cleanup --all --older-than 1m`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := f.client()
@@ -89,6 +96,7 @@ ones for those who may not list all. It ends other people's runs too, which
 	}
 	cmd.Flags().StringVar(&c.namespace, "collector-namespace", "", "only those of the namespace with this `NAME`")
 	cmd.Flags().DurationVar(&c.olderThan, "older-than", 0, "only those made longer ago than this `DURATION`")
+	cmd.Flags().BoolVar(&c.all, "all", false, "also those that may be in use: other runs end")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "only say what would be deleted")
 	return cmd
 }
@@ -99,10 +107,16 @@ func (c *cleanup) run(ctx context.Context, client kubernetes.Interface, f *facto
 		return fmt.Errorf("listing collector pods: %w", explainForbidden(err))
 	}
 	var failures []error
-	deleted := 0
+	deleted, spared := 0, 0
 	for i := range pods {
 		pod := &pods[i]
 		if time.Since(pod.CreationTimestamp.Time) < c.olderThan {
+			continue
+		}
+		if left := time.Until(due(pod)); left > 0 && !c.all { // also one that has ended: its log may be about to be read
+			spared++
+			fmt.Fprintf(f.streams.ErrOut, "pod %q in %s namespace may be in use for another %s: --all deletes it too\n",
+				pod.Name, sanitize(pod.Namespace), left.Round(time.Second))
 			continue
 		}
 		suffix := ""
@@ -115,7 +129,7 @@ func (c *cleanup) run(ctx context.Context, client kubernetes.Interface, f *facto
 		deleted++
 		fmt.Fprintf(f.streams.Out, "pod %q deleted from %s namespace%s\n", pod.Name, sanitize(pod.Namespace), suffix)
 	}
-	if deleted == 0 && len(failures) == 0 {
+	if deleted+spared+len(failures) == 0 {
 		fmt.Fprintln(f.streams.ErrOut, "No resources found")
 	}
 	return errors.Join(failures...)

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,12 @@ func leftPod(namespace, name string, made, ended time.Duration) *corev1.Pod {
 	return pod
 }
 
+// unstarted is a pod whose container ended before it ran.
+func unstarted(pod *corev1.Pod) *corev1.Pod {
+	pod.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.Time{}
+	return pod
+}
+
 func TestLeftover(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -36,6 +43,7 @@ func TestLeftover(t *testing.T) {
 		{"just ended", leftPod("default", "x", time.Hour, time.Minute), false},
 		{"long ended", leftPod("default", "x", time.Hour, 6*time.Minute), true},
 		{"before its deadline of 91 s and 5 min", leftPod("default", "x", 6*time.Minute, 0), false},
+		{"just failed to start, nobody says when", unstarted(leftPod("default", "x", time.Second, time.Minute)), false},
 		{"long past its deadline", leftPod("default", "x", 7*time.Minute, 0), true},
 	} {
 		if got := leftover(tt.pod, time.Now()); got != tt.want {
@@ -83,12 +91,17 @@ func TestCleanupSparesExporters(t *testing.T) {
 	}
 	sweep(s.client(t), homeNamespace)
 	streams, _, _, _ := genericiooptions.NewTestIOStreams()
-	if err := new(cleanup).run(t.Context(), s.client(t), &factory{streams: streams}); err != nil {
+	if err := (&cleanup{all: true}).run(t.Context(), s.client(t), &factory{streams: streams}); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.deletes) > 0 {
 		t.Errorf("deleted %v", s.deletes)
 	}
+}
+
+// timeless hides how much time a pod has left.
+func timeless(text string) string {
+	return regexp.MustCompile(`another \S+:`).ReplaceAllString(text, "another TIME:")
 }
 
 func TestCleanup(t *testing.T) {
@@ -98,13 +111,16 @@ func TestCleanup(t *testing.T) {
 		refuse  bool // to list all namespaces
 		out     []string
 		left    []string // of the three that are ours alone
+		spared  string   // what is said of those on standard error
 	}{
-		{name: "all", out: []string{`pod "cosanet-far" deleted from cosanet namespace`, `pod "cosanet-new" deleted from default namespace`, `pod "cosanet-old" deleted from default namespace`}},
+		{name: "those whose time is up", out: []string{`pod "cosanet-far" deleted from cosanet namespace`, `pod "cosanet-old" deleted from default namespace`}, left: []string{"default/cosanet-new"},
+			spared: `pod "cosanet-new" in default namespace may be in use for another TIME: --all deletes it too` + "\n"},
+		{name: "all", cleanup: cleanup{all: true}, out: []string{`pod "cosanet-far" deleted from cosanet namespace`, `pod "cosanet-new" deleted from default namespace`, `pod "cosanet-old" deleted from default namespace`}},
 		{name: "one namespace", cleanup: cleanup{namespace: "cosanet"}, out: []string{`pod "cosanet-far" deleted from cosanet namespace`}, left: []string{"default/cosanet-new", "default/cosanet-old"}},
 		{name: "old", cleanup: cleanup{olderThan: time.Minute}, out: []string{`pod "cosanet-far" deleted from cosanet namespace`, `pod "cosanet-old" deleted from default namespace`}, left: []string{"default/cosanet-new"}},
 		{name: "dry run", cleanup: cleanup{dryRun: true, namespace: "cosanet"}, out: []string{`pod "cosanet-far" deleted from cosanet namespace (dry run)`},
 			left: []string{"cosanet/cosanet-far", "default/cosanet-new", "default/cosanet-old"}},
-		{name: "without the right to list all", refuse: true, out: []string{`pod "cosanet-far" deleted from cosanet namespace`, `pod "cosanet-new" deleted from default namespace`, `pod "cosanet-old" deleted from default namespace`}},
+		{name: "without the right to list all", cleanup: cleanup{all: true}, refuse: true, out: []string{`pod "cosanet-far" deleted from cosanet namespace`, `pod "cosanet-new" deleted from default namespace`, `pod "cosanet-old" deleted from default namespace`}},
 		{name: "nothing", cleanup: cleanup{namespace: "void"}, left: []string{"cosanet/cosanet-far", "default/cosanet-new", "default/cosanet-old"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,8 +144,8 @@ func TestCleanup(t *testing.T) {
 			if diff := cmp.Diff(tt.out, lines); diff != "" {
 				t.Errorf("output (-want +got):\n%s", diff)
 			}
-			if empty := errOut.String() == "No resources found\n"; empty != (len(tt.out) == 0) {
-				t.Errorf("standard error %q", errOut)
+			if want := tt.spared + map[bool]string{true: "No resources found\n"}[len(tt.out) == 0]; timeless(errOut.String()) != want {
+				t.Errorf("standard error %q, want %q", errOut, want)
 			}
 			left := slices.DeleteFunc(slices.Sorted(slices.Values(s.left())), func(key string) bool {
 				return key == "default/cosanet-exporter" || key == "default/cosanet-labels-alone"

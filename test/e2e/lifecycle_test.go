@@ -127,7 +127,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// cleanup removes what a killed run left, and only that.
+// cleanup removes what a killed run left, and only that; while its collector runs nobody knows that it was killed, and it is spared.
 func TestCleanupAfterKill(t *testing.T) {
 	c := need(t)
 	cmd := c.Command("cosanet", "top", "-n", namespace, "quiet-1", "--interval", "60s", "--timeout", "90s")
@@ -143,7 +143,13 @@ func TestCleanupAfterKill(t *testing.T) {
 		t.Fatal("nothing left to clean up: the test shows nothing")
 	}
 	others := len(c.Pods(t, "app=quiet"))
-	r := c.Cosanet(t, 0, "cleanup")
+	if r := c.Cosanet(t, 0, "cleanup"); !strings.Contains(r.Stderr, "may be in use") {
+		t.Errorf("it does not say what it spared: %s%s", r.Stdout, r.Stderr)
+	}
+	if len(c.Pods(t, embedded.Ours)) == 0 {
+		t.Fatal("a pod that runs was deleted")
+	}
+	r := c.Cosanet(t, 0, "cleanup", "--all")
 	if !strings.Contains(r.Stdout+r.Stderr, "cosanet-") {
 		t.Errorf("it does not say what it deleted: %s%s", r.Stdout, r.Stderr)
 	}
