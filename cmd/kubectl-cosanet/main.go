@@ -2,9 +2,11 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/klog/v2"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/plugin"
 )
@@ -13,6 +15,7 @@ import (
 var version, image = "dev", ""
 
 func main() {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // what client-go notes of an error comes back as the error
 	var ledger plugin.Ledger
 	ctx := plugin.UntilSignalled(&ledger, os.Stderr)
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}

@@ -18,10 +18,11 @@ type Build struct {
 
 // factory makes what the commands share: one set of connection flags, one pair of streams, one client.
 type factory struct {
-	flags   *genericclioptions.ConfigFlags
-	streams genericiooptions.IOStreams
-	build   Build
-	ledger  *Ledger // of the collector pods; main has it too
+	flags    *genericclioptions.ConfigFlags
+	streams  genericiooptions.IOStreams
+	build    Build
+	ledger   *Ledger // of the collector pods; main has it too
+	warnings warnings
 }
 
 // client connects as kubectl would, with every connection flag (--context, --as, ...) applied to every request.
@@ -35,6 +36,7 @@ func (f *factory) clientFor(nodes int) (kubernetes.Interface, error) {
 	}
 	config = tuned(config, f.build)
 	config.QPS, config.Burst = paced(nodes)
+	config.WarningHandler = &f.warnings
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", config.Host, err)

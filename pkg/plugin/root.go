@@ -30,6 +30,7 @@ func Main(ctx context.Context, build Build, streams genericiooptions.IOStreams, 
 		err = misuse(cmd, err) // an unknown command or flag: cobra's own errors know no exit code
 	}
 	leftover := ledger.settle()
+	f.warnings.print(streams.ErrOut)
 	report(streams.ErrOut, leftover)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
