@@ -1,18 +1,35 @@
 package plugin
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(leakless{m}, map[string]func(){
 		"kubectl-cosanet": func() { run(Arguments(os.Args)) },
 		"kubectl":         func() { run(os.Args[2:]) }, // as kubectl runs the plugin that its first argument names
 	})
+}
+
+// leakless fails tests that pass and leave goroutines behind: what a run starts ends with it.
+type leakless struct{ *testing.M }
+
+func (m leakless) Run() int {
+	code := m.M.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 func run(args []string) {
