@@ -76,6 +76,5 @@ func TestEndings(t *testing.T) {
 // signal sends one to the collector of a pod.
 func (c *cluster) signal(t testing.TB, pod corev1.Pod, signal string) {
 	t.Helper()
-	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
-	c.Exec(t, pod.Spec.NodeName, "sh", "-c", "kill -"+signal+" $(grep -ls "+id+" /proc/[0-9]*/cgroup | cut -d/ -f3)")
+	c.Exec(t, pod.Spec.NodeName, "kill", "-"+signal, c.process(t, pod))
 }
