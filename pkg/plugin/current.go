@@ -112,8 +112,12 @@ func (c *current) answering() int {
 func (c *current) waits() (lines []string) {
 	doing := map[string][]string{}
 	for name, n := range c.nodes {
-		if n.err == nil && n.doing != "" {
+		switch {
+		case n.err != nil:
+		case n.doing != "":
 			doing[n.doing] = append(doing[n.doing], name)
+		case n.before == nil:
+			doing["waiting for a second sample"] = append(doing["waiting for a second sample"], name)
 		}
 	}
 	for what, nodes := range doing {

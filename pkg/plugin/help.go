@@ -141,8 +141,10 @@ func flagDefault(flag *pflag.Flag) string {
 	return " (default " + flag.DefValue + ")"
 }
 
-// wrapped is a text in lines that fit the screen, all of them indented.
-func wrapped(text string, indent int) string {
+// wrapped is a text in lines that fit a screen of the usual width, all of them indented.
+func wrapped(text string, indent int) string { return wrappedAt(screenWidth, text, indent) }
+
+func wrappedAt(width int, text string, indent int) string {
 	var b strings.Builder
 	at := 0
 	for _, word := range strings.Fields(text) {
@@ -150,7 +152,7 @@ func wrapped(text string, indent int) string {
 		case at == 0:
 			b.WriteString(strings.Repeat(" ", indent))
 			at = indent
-		case at+1+len(word) > screenWidth:
+		case at+1+len(word) > width:
 			b.WriteString("\n" + strings.Repeat(" ", indent))
 			at = indent
 		default:

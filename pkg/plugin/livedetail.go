@@ -51,17 +51,23 @@ func (p *page) findings(r *row) []line {
 	for i := range j.findings {
 		f := &j.findings[i]
 		look := [...]style{Info: boldInk, Warning: warnInk, Critical: badInk}[f.severity]
-		lines = append(lines, line{{strings.ToUpper(f.severity.String()) + "  ", look}, {capitalized(f.rule.title), boldInk},
-			{fmt.Sprintf(": %s %s  (%s)", f.rule.format(f.value), f.rule.unit, f.rule.id), plainInk}})
+		lines = append(lines, line{{strings.ToUpper(f.severity.String()) + "  ", look}, {capitalized(f.rule.title), boldInk}, {"  (" + f.rule.id + ")", plainInk}})
+		lines = append(lines, p.folded(f.rule.format(f.value)+" "+f.rule.unit, plainInk)...)
 		for _, text := range f.evidence {
-			lines = append(lines, line{{"  " + text, plainInk}})
+			lines = append(lines, p.folded(text, plainInk)...)
 		}
-		for text := range strings.SplitSeq(wrapped(f.rule.means, 2), "\n") {
-			lines = append(lines, line{{text, faintInk}})
-		}
+		lines = append(lines, p.folded(f.rule.means, faintInk)...)
 		for _, command := range f.next() {
-			lines = append(lines, line{{"  next: " + command, plainInk}})
+			lines = append(lines, p.folded("next: "+command, plainInk)...)
 		}
+	}
+	return lines
+}
+
+// folded is a text in as many lines as it takes.
+func (p *page) folded(text string, look style) (lines []line) {
+	for l := range strings.SplitSeq(wrappedAt(p.width, printableLine(text), 2), "\n") {
+		lines = append(lines, line{{l, look}})
 	}
 	return lines
 }
