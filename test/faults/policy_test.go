@@ -258,7 +258,7 @@ func TestRolesOfThePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []right
-	where := map[string]string{"cosanet": home, "cosanet-targets": target, "cosanet-nodes": all}
+	where := map[string]string{"cosanet-run": home, "cosanet-pods": target, "cosanet-nodes": all}
 	documents := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
 		var role struct {
