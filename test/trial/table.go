@@ -17,7 +17,8 @@ type Figures struct {
 	Results []Result `json:"results"`
 }
 
-// Read reads the lines that Record wrote. Results of one claim are added up, since subtests record each its own.
+// Read reads the lines that Record and test/fuzz.sh wrote. Results of one claim are added up, since subtests and fuzz targets
+// have each their own.
 func Read(r io.Reader) ([]Result, error) {
 	var results []Result
 	lines := bufio.NewScanner(r)
@@ -45,6 +46,9 @@ func add(results []Result, more Result) []Result {
 			r.Faults += more.Faults
 			r.Survived += more.Survived
 			r.Lost += more.Lost
+			if !slices.Contains(strings.Split(r.Test, ", "), more.Test) {
+				r.Test += ", " + more.Test
+			}
 			return results
 		}
 	}
@@ -62,7 +66,7 @@ func (f *Figures) Markdown() string {
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n| what was shown | runs | with a fault | survived | lost | by |\n|---|---:|---:|---:|---:|---|\n", group)
 		for _, r := range rows {
-			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | `%s` |\n", strings.ReplaceAll(r.Claim, "|", `\|`), r.Runs, r.Faults, r.Survived, r.Lost, r.Test)
+			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | `%s` |\n", strings.ReplaceAll(r.Claim, "|", `\|`), r.Runs, r.Faults, r.Survived, r.Lost, strings.ReplaceAll(r.Test, ", ", "`, `"))
 		}
 	}
 	return b.String()

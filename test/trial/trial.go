@@ -34,7 +34,7 @@ var groups = []Group{Lifecycle, Truth, Neighbours, Privilege, Parsers}
 type Result struct {
 	Group    Group  `json:"group"`
 	Claim    string `json:"claim"`    // what the numbers show, as a sentence without a full stop
-	Test     string `json:"test"`     // filled in by Record
+	Test     string `json:"test"`     // filled in by Record; several are "TestA, TestB"
 	Runs     int    `json:"runs"`     // tries in all
 	Faults   int    `json:"faults"`   // tries in which something was made to go wrong
 	Survived int    `json:"survived"` // tries that ended as the documents say

@@ -55,10 +55,14 @@ func TestRecordAndRead(t *testing.T) {
 		t.Run("part", func(t *testing.T) { Record(t, Result{Group: Truth, Claim: "a", Runs: 5, Faults: 2, Survived: 5}) })
 	}
 	Record(t, Result{Group: Lifecycle, Claim: "c", Runs: 1, Survived: 1})
+	other := Result{Group: Truth, Claim: "b", Test: "FuzzB", Runs: 2, Survived: 2}
+	if err := other.append(file); err != nil {
+		t.Fatal(err)
+	}
 	want := []Result{
 		{Group: Lifecycle, Claim: "c", Test: t.Name(), Runs: 1, Survived: 1},
 		{Group: Truth, Claim: "a", Test: t.Name(), Runs: 10, Faults: 4, Survived: 10},
-		{Group: Truth, Claim: "b", Test: t.Name(), Runs: 1, Survived: 1},
+		{Group: Truth, Claim: "b", Test: t.Name() + ", FuzzB", Runs: 3, Survived: 3},
 	}
 	got, err := readFile(file)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
