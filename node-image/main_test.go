@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/collector"
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
@@ -22,12 +23,13 @@ import (
 // asCollector makes the test binary the collector, so that its exit codes and streams can be seen.
 const asCollector = "COSANET_TEST_COLLECTOR"
 
+// TestMain wants no goroutine left when the tests are over, too.
 func TestMain(m *testing.M) {
 	if os.Getenv(asCollector) != "" {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func run(args ...string) (stdout, stderr string, code int) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
@@ -24,12 +25,13 @@ import (
 // namespace as a whole, and causes there what it is told on its standard input.
 const inhabitantEnv = "COSANET_TEST_INHABITANT"
 
+// TestMain wants no goroutine left when the tests are over, too.
 func TestMain(m *testing.M) {
 	if os.Getenv(inhabitantEnv) != "" {
 		inhabit(os.Stdin, os.Stdout)
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // startInhabited starts a pod with an inhabitant, its loopback up.
