@@ -59,7 +59,8 @@ func ParseEncoding(s string) (Encoding, error) {
 // Trailer is the proof that a frame is whole.
 type Trailer struct {
 	Run       string // the id that the asking side chose, so that another run's log is never taken for this one's
-	Number    int    // of the frame in its run, from 1; 0 where it was not said: in a saved file, and by a collector that is older
+	Number    int    // of the frame in its run or file, from 1; 0 where it was not said: in a recording, and by a collector that is older
+	Of        int    // of how many in its file, which must not look like one of fewer nodes where it is cut between two frames; 0: not said
 	Sandboxes int    // network namespaces
 	Samples   int
 	Failed    int   // records of which some source could not be read
@@ -140,6 +141,9 @@ func (t *Trailer) line() string {
 	if t.Number > 0 {
 		number = fmt.Sprintf(" number=%d", t.Number)
 	}
+	if t.Of > 0 {
+		number += fmt.Sprintf(" of=%d", t.Of)
+	}
 	return fmt.Sprintf("%sv=%s run=%s sandboxes=%d samples=%d failed=%d bytes=%d sha256=%s%s\n",
 		trailerMark, frameVersion, t.Run, t.Sandboxes, t.Samples, t.Failed, t.Bytes, t.SHA256, number)
 }
@@ -162,6 +166,11 @@ func parseTrailer(fields string) (t Trailer, err error) {
 	if number, ok := pairs["number"]; ok {
 		if t.Number, err = strconv.Atoi(number); err != nil || t.Number < 1 {
 			return t, fmt.Errorf("trailer with number %q", number)
+		}
+	}
+	if of, ok := pairs["of"]; ok {
+		if t.Of, err = strconv.Atoi(of); err != nil || t.Number < 1 || t.Of < t.Number {
+			return t, fmt.Errorf("trailer with number %d of %q", t.Number, of)
 		}
 	}
 	return t, nil

@@ -84,9 +84,12 @@ func readFrames(r io.Reader, take func(*saved) error) error {
 		in = bufio.NewReader(z)
 	}
 	frames := metrics.NewFrameReader(in, "")
+	var last metrics.Trailer
 	for n := 1; ; n++ {
 		frame, err := frames.Next()
 		switch {
+		case err == io.EOF && last.Number < last.Of:
+			return fmt.Errorf("%w: it ends after frame %d of %d", metrics.ErrTruncated, last.Number, last.Of)
 		case err == io.EOF && n > 1:
 			return nil
 		case err == io.EOF:
@@ -96,6 +99,10 @@ func readFrames(r io.Reader, take func(*saved) error) error {
 		case err != nil:
 			return fmt.Errorf("frame %d: %w", n, err)
 		}
+		if err := follows(&frame.Trailer, &last); err != nil {
+			return err
+		}
+		last = frame.Trailer
 		s, err := newSaved(frame)
 		if err != nil {
 			return fmt.Errorf("frame %d: %w", n, err)
@@ -104,6 +111,19 @@ func readFrames(r io.Reader, take func(*saved) error) error {
 			return err
 		}
 	}
+}
+
+// follows tells whether a frame is the next of its file. Files may be written one after the other into one; logs, recordings
+// and files of earlier versions do not say how many frames they have.
+func follows(t, last *metrics.Trailer) error {
+	want := 1
+	if last.Number < last.Of {
+		want = last.Number + 1
+	}
+	if t.Of == 0 && want == 1 || t.Number == want && (want == 1 || t.Of == last.Of) {
+		return nil
+	}
+	return fmt.Errorf("%w: frame %d of %d is where frame %d should be", metrics.ErrTruncated, t.Number, t.Of, want)
 }
 
 // walked begins the line in which the collector says of which node a walk is, and of when.

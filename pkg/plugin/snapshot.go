@@ -134,10 +134,17 @@ func (s *snapshot) run(ctx context.Context, f *factory, selection Selection, ask
 
 // encodeFleet writes the frames of all nodes, one node after the other, and counts the pods.
 func encodeFleet(observations []Observation) (text []byte, pods int, err error) {
+	frame, frames := 0, 0
+	for _, o := range observations {
+		frames += len(o.Snapshots)
+	}
 	var out bytes.Buffer
 	for _, o := range observations {
 		for i, s := range o.Snapshots {
-			if err := metrics.WriteFrame(&out, metrics.Text, savedRun, s); err != nil {
+			frame++
+			f := metrics.NewFrame(savedRun, s)
+			f.Trailer.Number, f.Trailer.Of = frame, frames
+			if err := f.Write(&out, metrics.Text); err != nil {
 				return nil, 0, err
 			}
 			for j := range s.Records {
@@ -150,8 +157,7 @@ func encodeFleet(observations []Observation) (text []byte, pods int, err error) 
 	return out.Bytes(), pods, nil
 }
 
-// save writes the file, compressed if its name says so. What could not be written whole is removed: a file that ends
-// between two frames would look like one of fewer nodes.
+// save writes the file, compressed if its name says so. What could not be written whole is removed.
 func save(path string, text []byte) error {
 	if strings.HasSuffix(path, ".gz") {
 		var z bytes.Buffer
