@@ -150,6 +150,14 @@ func showAll(t *testing.T, fleet *Fleet, wanted bool, out *bytes.Buffer) {
 	if len(rows) == 0 {
 		return
 	}
+	judged := examine(rules(), rows)
+	if err := judged.write(out, rows[0].window); err != nil {
+		t.Fatal(err)
+	}
+	report(out, errors.New(strings.Join(judged.notes(rates), "\n")))
+	if _, err := object(judged.object()); err != nil {
+		t.Fatal(err)
+	}
 	diff := &diffView{all: true, output: outputFlags{format: "wide"}}
 	a, b := rows[0], rows[len(rows)-1]
 	pairs := compare(a, b)
