@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -253,6 +254,11 @@ func fuzzParser(f *testing.F, name string, seeds ...string) {
 	f.Add(shorter)
 	for _, s := range seeds {
 		f.Add([]byte(s))
+	}
+	for _, file := range kernels(f) {
+		if path.Base(file.Name) == name {
+			f.Add(file.Data)
+		}
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		parse := parsers()[name]

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 // millisecond or two, a hundredth of a testPod, and its processes come and go without it.
 type place struct {
 	uid, id string // of the pod and of its container
+	cgroup  string // as a runtime makes it; empty: that of a test
 	dirs    []string
 	ns      int // descriptor of the namespace
 	pid     int // of the process that occupies it; 0: none
@@ -84,13 +86,32 @@ func (p *place) inside(do func() error) error {
 // start starts a process in the namespace and the cgroup, under the pid given, or any if it is zero.
 func (p *place) start(pid int) (started int, err error) {
 	err = p.inside(func() (err error) {
-		started, err = startIdler(pid)
+		started, err = startIdler(pid, 0)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	return started, p.join(started)
+}
+
+// occupyAsUser is occupy in a user namespace that owns the network namespace, as those of a pod with hostUsers: false.
+func (p *place) occupyAsUser(t testing.TB) {
+	t.Helper()
+	var err error
+	if p.pid, err = startIdler(0, unix.CLONE_NEWUSER|unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	p.leave()
+	if p.ns, err = unix.Open(fmt.Sprintf("/proc/%d/ns/net", p.pid), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.inside(func() error { return sendToItself(p.octets - 28) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.join(p.pid); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // join moves a process into the cgroup of the place.
@@ -100,11 +121,13 @@ func (p *place) join(pid int) error {
 		if err != nil {
 			return err
 		}
-		dir := filepath.Join(root, "kubepods-test-"+p.uid[:8], "pod"+p.uid, p.id)
+		dir := filepath.Join(root, "kubepods-test-"+p.uid[:8], cmp.Or(p.cgroup, filepath.Join("pod"+p.uid, p.id)))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		p.dirs = []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))}
+		for ; dir != root; dir = filepath.Dir(dir) {
+			p.dirs = append(p.dirs, dir)
+		}
 	}
 	return os.WriteFile(filepath.Join(p.dirs[0], "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644)
 }
@@ -149,12 +172,12 @@ type cloneArgs struct {
 	setTIDSize                                                           uint64
 }
 
-// startIdler starts a process that waits to be killed, in the namespaces of the calling thread. A pid that is taken is
-// EEXIST.
-func startIdler(pid int) (int, error) {
+// startIdler starts a process that waits to be killed, in the namespaces of the calling thread but for those that flags make
+// anew. A pid that is taken is EEXIST.
+func startIdler(pid int, flags uint64) (int, error) {
 	var pin runtime.Pinner // the kernel reads what args points to
 	defer pin.Unpin()
-	args := &cloneArgs{exitSignal: uint64(syscall.SIGCHLD)}
+	args := &cloneArgs{flags: flags, exitSignal: uint64(syscall.SIGCHLD)}
 	if pid != 0 {
 		tid := new(int32)
 		*tid = int32(pid)

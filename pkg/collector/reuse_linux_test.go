@@ -27,14 +27,14 @@ func TestPidsReusedInAWalk(t *testing.T) {
 	own := func(pid int) (int, error) { // of the pod, in a namespace that it has made itself
 		var started int
 		err := other.inside(func() (err error) {
-			started, err = startIdler(pid)
+			started, err = startIdler(pid, 0)
 			return err
 		})
 		return started, errors.Join(err, pod.join(pid))
 	}
 	bystander := func(pid int) (started int, err error) { // of no pod
 		err = host.inside(func() (err error) {
-			started, err = startIdler(pid)
+			started, err = startIdler(pid, 0)
 			return err
 		})
 		return started, err

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -189,28 +188,6 @@ func TestSwitchedOff(t *testing.T) {
 		if series == 0 || len(all.Samples)-len(rest.Samples) < series && name != "sockets" {
 			t.Errorf("%s: %d series with it, %d without, of which %d are its own", name, len(all.Samples), len(rest.Samples), series)
 		}
-	}
-}
-
-func TestHostileDeviceNames(t *testing.T) {
-	needsRoot(t, "nsenter", "ip")
-	pod := startInhabited(t)
-	names := []string{"\x1b[31m", "a\"b\\c{d}", "\xff\xfe", `\xff\xfe`, "x\a", "日本"}
-	for _, name := range names {
-		pod.inside("ip", "link", "add", "name", name, "type", "bridge")
-	}
-	s := Walk(context.Background(), noRuntime(t))
-	text := metrics.Append(nil, s)
-	if !utf8.Valid(text) || bytes.ContainsAny(text, "\x1b\a") {
-		t.Error("the text has invalid UTF-8 or control characters")
-	}
-	parsed, err := metrics.Parse(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := recordOf(t, parsed, pod.uid)
-	for _, name := range names {
-		wantValue(t, r, 0, "cosanet_netdev_receive_errs_total", printable([]byte(name)))
 	}
 }
 
