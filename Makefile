@@ -141,11 +141,17 @@ krew-check: dist cluster-up bin/tools/kubectl-krew bin/tools/validate-krew-manif
 	CI=true go test -count=1 -v ./test/krew
 
 .PHONY: chaos
-chaos: deps build image bin/hollow bin/tools/registry demo-image cluster-up faults-up ## The long forms of the tests of trust, and docs/reliability.md from what they measured (root; an hour)
+chaos: deps build image bin/hollow bin/tools/registry demo-image cluster-up faults-up ## The long forms of the tests of trust, and docs/reliability.md from what they measured (root; an hour and a half)
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	rm -f dist/figures
 	CI=true COSANET_CHAOS=1 COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 -p 1 -timeout 120m $(TRUST)
+	COSANET_FIGURES=$(CURDIR)/dist/figures test/fuzz.sh
 	COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 ./test/trial -run TestDocument -update
+
+export FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## Every fuzz target of the repository, for FUZZTIME=30s each; an input that fails is kept in testdata/fuzz, and then a test
+	test/fuzz.sh
 
 .PHONY: bench
 bench: build image demo-image cluster-up ## Collecting against bare reads, and a first table against a bare pod, as ratios (root)
@@ -160,7 +166,7 @@ bench-scale: build image bin/hollow cluster-up ## A look at SCALE="1 10 100 1000
 ##@ Check
 
 .PHONY: check
-check: check-format check-tidy check-vet check-static check-race ## All of what follows
+check: check-format check-tidy check-vet check-static check-vuln check-race ## All of what follows
 
 .PHONY: check-format
 check-format: ## gofmt
@@ -183,6 +189,11 @@ check-static: bin/tools/staticcheck ## staticcheck
 	bin/tools/staticcheck ./...
 	cd tools && ../bin/tools/staticcheck ./...
 	cd test/cluster && ../../bin/tools/staticcheck .
+
+.PHONY: check-vuln
+check-vuln: bin/tools/govulncheck ## Known vulnerabilities in what is released and in what builds it; without a database it says that it checked nothing
+	tools/vulncheck . ./cmd/kubectl-cosanet ./node-image
+	tools/vulncheck tools ./pack ./dist ./sbom
 
 .PHONY: check-race
 check-race: ## The tests under the race detector (needs a C compiler)
@@ -210,6 +221,9 @@ bin/hollow:
 
 bin/tools/staticcheck: tools/go.mod
 	go -C tools build -o $(CURDIR)/$@ honnef.co/go/tools/cmd/staticcheck
+
+bin/tools/govulncheck: tools/go.mod
+	go -C tools build -o $(CURDIR)/$@ golang.org/x/vuln/cmd/govulncheck
 
 bin/tools/kubectl-krew: tools/go.mod # by that name kubectl finds it
 	go -C tools build -o $(CURDIR)/$@ sigs.k8s.io/krew/cmd/krew
