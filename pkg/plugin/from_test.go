@@ -17,6 +17,54 @@ import (
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
+// TestNumberedFrames reads files whose frames say which of how many they are: all of them, in order, or nothing.
+func TestNumberedFrames(t *testing.T) {
+	file := func(places ...string) []byte { // such as 1/2; empty: a log's, which has none
+		var out bytes.Buffer
+		for i, place := range places {
+			f := metrics.NewFrame(savedRun, &metrics.Snapshot{Records: []metrics.Record{{Sandbox: metrics.Sandbox{Node: fmt.Sprint("node-", i)}, Samples: []metrics.Sample{sample(t, "walk_duration_seconds", 1)}}}})
+			var text bytes.Buffer
+			if err := f.Write(&text, metrics.Text); err != nil {
+				t.Fatal(err)
+			}
+			if place != "" {
+				place = " number=" + strings.Replace(place, "/", " of=", 1)
+			}
+			out.Write(bytes.Replace(text.Bytes(), []byte("\n# EOF\n"), []byte(place+"\n# EOF\n"), 1))
+		}
+		return out.Bytes()
+	}
+	for name, test := range map[string]struct {
+		places []string
+		want   string // in the error; empty: none
+	}{
+		"whole":                        {[]string{"1/2", "2/2"}, ""},
+		"two files in one":             {[]string{"1/2", "2/2", "1/1"}, ""},
+		"logs, and a file after them":  {[]string{"", "", "1/1"}, ""},
+		"cut between frames":           {[]string{"1/3", "2/3"}, "it ends after frame 2 of 3"},
+		"its beginning lost":           {[]string{"2/3", "3/3"}, "frame 2 of 3 is where frame 1 should be"},
+		"one lost":                     {[]string{"1/3", "3/3"}, "frame 3 of 3 is where frame 2 should be"},
+		"one twice":                    {[]string{"1/2", "1/2", "2/2"}, "frame 1 of 2 is where frame 2 should be"},
+		"a file in another":            {[]string{"1/2", "2/3"}, "frame 2 of 3 is where frame 2 should be"},
+		"a log in a file":              {[]string{"1/2", "", "2/2"}, "is where frame 2 should be"},
+		"cut, and a file after it":     {[]string{"1/2", "1/1"}, "is where frame 2 should be"},
+		"more than there are":          {[]string{"3/2"}, `trailer with number 3 of "2"`},
+		"no number":                    {[]string{"one"}, `trailer with number "one"`},
+		"a negative number of none":    {[]string{"-1/-1"}, "trailer with number"},
+		"a number beyond all of them":  {[]string{"1/99999999999999999999"}, "trailer with number"},
+		"half a number of what was so": {[]string{"1/"}, "trailer with number"},
+	} {
+		frames := 0
+		err := readFrames(bytes.NewReader(file(test.places...)), func(*saved) error {
+			frames++
+			return nil
+		})
+		if test.want == "" && (err != nil || frames != len(test.places)) || test.want != "" && (!errors.Is(err, metrics.ErrTruncated) || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: error %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 // TestRawIsExposition shows that what raw prints is what was counted.
 func TestRawIsExposition(t *testing.T) {
 	streams, _, out, _ := genericiooptions.NewTestIOStreams()
