@@ -107,7 +107,7 @@ func (c *cluster) awaitExporters(b *testing.B, nodes int) {
 
 func (c *cluster) removeExporters(b *testing.B) {
 	b.Helper()
-	c.Must(b, "delete", "daemonset", "-n", deploy.Namespace, "-l", hollowNodes, "--ignore-not-found", "--cascade=foreground")
+	c.Must(b, "delete", "daemonset", "-n", deploy.Namespace, "-l", hollowNodes, "--ignore-not-found", "--wait=false")
 }
 
 // makeHollow is hollowCommand for as many nodes as it takes time for.
