@@ -35,10 +35,10 @@ func (c *column) cell(r *row) cell {
 		return cell{text: cmp.Or(c.text(r), absentText)}
 	}
 	v := c.read(r)
+	text := c.word(v)
 	if v.state != present {
-		return cell{text: [...]string{absent: absentText, reset: resetText, unreadable: failedText}[v.state]}
+		return cell{text: text}
 	}
-	text := c.format(v.value)
 	judged := v.value
 	if c.key == "conntrack" && r.host() {
 		if limit := r.sumOf("cosanet_conntrack_max"); limit.state == present && limit.value > 0 {
@@ -50,6 +50,14 @@ func (c *column) cell(r *row) cell {
 		return cell{text: text}
 	}
 	return marked(text, judged, c.mark)
+}
+
+// word is a reading as text: its value, or the word for why there is none.
+func (c *column) word(v reading) string {
+	if v.state != present {
+		return [...]string{absent: absentText, reset: resetText, unreadable: failedText}[v.state]
+	}
+	return c.format(v.value)
 }
 
 func (c *column) format(v float64) string {

@@ -38,7 +38,7 @@ func completeFlags(f *factory, cmd *cobra.Command) {
 
 // namesFile tells whether the value of a flag is a file or a directory of the workstation.
 func namesFile(cmd *cobra.Command, flag *pflag.Flag) bool {
-	files := []string{"from", "kubeconfig", "certificate-authority", "client-certificate", "client-key", "cache-dir"}
+	files := []string{"from", "output-file", "kubeconfig", "certificate-authority", "client-certificate", "client-key", "cache-dir"}
 	return slices.Contains(files, flag.Name) || flag.Name == "output" && cmd.Name() == "snapshot" || flag.Name == "dir"
 }
 
@@ -70,6 +70,8 @@ func flagValues(f *factory, cmd *cobra.Command) map[string]cobra.CompletionFunc 
 		values["output"] = fixed("wide", "json", "yaml", "name", "custom-columns=", "jsonpath=", "go-template=")
 	case "diff":
 		values["output"] = fixed("wide", "json", "yaml", "jsonpath=", "go-template=")
+	case "report":
+		values["output"] = fixed(htmlFormat+"\ta page for a browser", markdownFormat+"\tfor a ticket")
 	case "serve":
 		known, _ := components() // an embedded file system cannot fail to be read
 		values["component"] = fixed(known...)

@@ -119,11 +119,16 @@ func findingsColumn() column {
 		text: func(r *row) string {
 			var found []string
 			for _, f := range examine(rules, []*row{r}).findings {
-				found = append(found, f.rule.id+[...]string{Info: "", Warning: "!", Critical: "!!"}[f.severity])
+				found = append(found, f.marked())
 			}
 			return strings.Join(found, ",")
 		},
 	}
+}
+
+// marked is the id of a finding's rule, with the marks of a table.
+func (f *finding) marked() string {
+	return f.rule.id + [...]string{Info: "", Warning: "!", Critical: "!!"}[f.severity]
 }
 
 // readByRules are the families that rules need.
@@ -144,7 +149,7 @@ func (v *explainView) run(ctx context.Context, f *factory) error {
 		return err
 	}
 	rates := fleet.rates(v.ask.Samples > 1)
-	rows := v.withTheirNodes(rowsOf(fleet, &selection, rates))
+	rows := withTheirNodes(rowsOf(fleet, &selection, rates), &v.selection)
 	j := examine(v.rules, rows)
 	j.findings = slices.DeleteFunc(j.findings, func(f finding) bool { return f.severity < v.severity })
 	if err := v.show(f, j); err != nil {
@@ -176,14 +181,14 @@ func (v *explainView) annotate(f *factory, rows []*row, j *judgement, rates, who
 }
 
 // withTheirNodes leaves of the nodes' own rows those of nodes that a pod among the rows runs on, unless nodes were asked for.
-func (v *explainView) withTheirNodes(rows []*row) []*row {
+func withTheirNodes(rows []*row, asked *Selection) []*row {
 	lived := map[string]bool{}
 	for _, r := range rows {
 		if !r.host() {
 			lived[r.Node] = true
 		}
 	}
-	return slices.DeleteFunc(rows, func(r *row) bool { return r.host() && !lived[r.Node] && !v.selection.admitsHost(r.Node) })
+	return slices.DeleteFunc(rows, func(r *row) bool { return r.host() && !lived[r.Node] && !asked.admitsHost(r.Node) })
 }
 
 func (v *explainView) show(f *factory, j *judgement) error {

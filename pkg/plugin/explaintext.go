@@ -15,17 +15,25 @@ const fewSubjects = 10
 // write words the findings for people: of each rule and severity whom it found, what that means, and what to do next.
 func (j *judgement) write(w io.Writer, window time.Duration) error {
 	var b strings.Builder
-	for rest := j.findings; len(rest) > 0; {
-		alike := 1
-		for alike < len(rest) && rest[alike].rule == rest[0].rule && rest[alike].severity == rest[0].severity {
-			alike++
-		}
-		writeAlike(&b, rest[:alike])
-		rest = rest[alike:]
+	for _, alike := range j.alike() {
+		writeAlike(&b, alike)
 	}
 	b.WriteString(j.summary(window))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// alike are the findings that follow each other with one rule and one severity.
+func (j *judgement) alike() (groups [][]finding) {
+	for rest := j.findings; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].rule == rest[0].rule && rest[n].severity == rest[0].severity {
+			n++
+		}
+		groups = append(groups, rest[:n])
+		rest = rest[n:]
+	}
+	return groups
 }
 
 // writeAlike words what one rule found.
@@ -94,17 +102,3 @@ func titles(rows []*row) []string {
 }
 
 func capitalized(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
-
-// unquoted is a text of docs/findings.md without its markup: `word` and [Name](#link).
-func unquoted(text string) string {
-	text = strings.ReplaceAll(text, "`", "")
-	for {
-		before, rest, ok := strings.Cut(text, "](")
-		if !ok {
-			return text
-		}
-		_, after, _ := strings.Cut(rest, ")")
-		open := strings.LastIndexByte(before, '[')
-		text = before[:open] + before[open+1:] + after
-	}
-}

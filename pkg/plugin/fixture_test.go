@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,13 +139,14 @@ func (m *member) record(t testing.TB, counts counted) metrics.Record {
 // sample makes a sample from a name such as proc_net_tcp{LISTEN,ipv4}.
 func sample(t testing.TB, name string, v float64) metrics.Sample {
 	t.Helper()
-	c, err := parseColumn(name)
-	if err != nil {
-		t.Fatal(err)
+	family, values, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
+	m, ok := lookup(family)
+	if !ok {
+		t.Fatalf("%s is not in the catalog", family)
 	}
-	s := metrics.Sample{Metric: known(t, c.sum[0]), Value: v}
-	for i, value := range c.values {
-		s.Labels = append(s.Labels, metrics.Label{Name: s.Metric.Labels[i], Value: value})
+	s := metrics.Sample{Metric: m, Value: v}
+	for i, value := range splitOutside(values) {
+		s.Labels = append(s.Labels, metrics.Label{Name: m.Labels[i], Value: value})
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type choice struct {
 	moment
 	begin, end time.Time           // of the file
 	shown      time.Time           // the last one that was chosen
-	nodes      map[string][]*saved // the chosen ones in time order, two at most; none: all are of another time
+	nodes      map[string][]*saved // the chosen ones in time order, two at most unless whole; none: all are of another time
 	seen       map[string]int      // frames of each node
 	held       int                 // bytes of text
 }
@@ -56,13 +57,16 @@ func (c *choice) take(s *saved) error {
 		c.nodes[s.node] = kept
 		return nil
 	}
+	if c.whole() {
+		s.frame.Text = bytes.Clone(c.every.spare(s.frame.Text)) // or a minute of a large node would be half a gigabyte
+	}
 	at := len(kept)
 	for at > 0 && kept[at-1].at.After(s.at) {
 		at--
 	}
 	kept = slices.Insert(kept, at, s)
 	c.held += len(s.frame.Text)
-	if len(kept) > 2 {
+	if len(kept) > 2 && !c.whole() {
 		drop := 0 // the state of a moment is its last two frames
 		if c.spans() {
 			drop = 1 // that of a span its first and its last
@@ -76,6 +80,9 @@ func (c *choice) take(s *saved) error {
 	}
 	return nil
 }
+
+// whole tells whether every sample is wanted: of a span or of all the file. The state of one moment has none in between.
+func (c *choice) whole() bool { return c.every != nil && (c.spans() || !c.to.given()) }
 
 // fleet decodes what was chosen.
 func (c *choice) fleet() (*Fleet, error) {
@@ -114,7 +121,7 @@ func (c *choice) remark() string {
 	for _, frames := range c.seen {
 		most = max(most, frames)
 	}
-	if most <= 2 {
+	if most <= 2 || c.whole() && !c.spans() {
 		return ""
 	}
 	of := fmt.Sprintf("of a recording of %s from %s to %s", plural(most, "moment"), stamp(c.begin), stamp(c.end))

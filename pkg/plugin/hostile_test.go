@@ -31,7 +31,7 @@ var hostileTexts = []string{
 const notUTF8 = "a\xff\xc3\x28\x9b"
 
 // wantPrintable wants a text of nothing but printable characters and lines; tabs too, in formats that have them.
-func wantPrintable(t *testing.T, what, text string) bool {
+func wantPrintable(t testing.TB, what, text string) bool {
 	t.Helper()
 	if !utf8.ValidString(text) {
 		t.Errorf("%s: invalid UTF-8 in %q", what, text)
@@ -92,7 +92,7 @@ var outputsOfFile = []string{
 	"top -A", "top -A -o wide", "top -A -o json", "top -A -o yaml", "top -A -o name", "top -A --interval 0", "top --all-nodes",
 	"top -A -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name,NODE:.node,ALL:.", "top -A -o jsonpath={.items[*]}", "top -A -o go-template={{range.items}}{{.}}{{end}}",
 	"top -A --columns NETDEV_RECEIVE_BYTES", "top -A --no-headers", "diff node/a node/b", "raw -A", "raw --all-nodes", "snapshot -A -o -",
-	"explain -A", "explain -A -o json", "explain -A -o yaml", "top nobody",
+	"explain -A", "explain -A -o json", "explain -A -o yaml", "top nobody", "report -A", "report -A -o markdown", "report nobody",
 }
 
 func TestHostileNodes(t *testing.T) {

@@ -42,6 +42,7 @@ func run(args []string) {
 // TestScripts runs the commands over recorded frames, as they are typed, and compares what they print. Without a cluster
 // in reach: what needs one fails, and says so.
 func TestScripts(t *testing.T) {
+	recording := chronicle(t, 13)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -56,6 +57,9 @@ func TestScripts(t *testing.T) {
 				if err := os.WriteFile(env.WorkDir+"/"+name, recorded, 0o644); err != nil {
 					return err
 				}
+			}
+			if err := os.WriteFile(env.WorkDir+"/recording.prom", recording, 0o644); err != nil {
+				return err
 			}
 			env.Setenv("KUBECONFIG", env.WorkDir+"/no-cluster")
 			return nil

@@ -11,7 +11,10 @@ import (
 
 // moment says which part of a recording a view shows: the last moment of all, the last one up to a time, or what is between
 // two times.
-type moment struct{ from, to instant }
+type moment struct {
+	from, to instant
+	every    *Ask // all samples there are then, and of each what this reads; nil: those that the state or the rates are made of
+}
 
 // momentFlags are the flags by which it is chosen.
 type momentFlags struct {

@@ -63,8 +63,7 @@ func newRoot(f *factory) *cobra.Command {
 		Short:       "Show kernel network counters for every pod",
 		Long: `Show what the kernel counted inside every pod's network namespace.
 Short-lived collector pods count, or the exporter where it is installed (serve).`,
-		Example: `  kubectl cosanet top -A
-  kubectl cosanet diff web-0 web-1 -n shop`,
+		Example:           `  kubectl cosanet top -A`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		DisableAutoGenTag: true,
@@ -72,7 +71,7 @@ Short-lived collector pods count, or the exporter where it is installed (serve).
 	flags := root.PersistentFlags()
 	f.flags.AddFlags(flags)
 	flags.Lookup("cache-dir").DefValue = "$HOME/.kube/cache" // as it reads in help, not whose it is
-	root.AddCommand(newTop(f), newExplain(f), newDiff(f), newRaw(f), newSnapshot(f), newDoctor(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newColumns(f), newOptions(f), newVersion(f))
+	root.AddCommand(newTop(f), newExplain(f), newReport(f), newDiff(f), newRaw(f), newSnapshot(f), newDoctor(f), newServe(f), newCleanup(f), newImage(f), newCompletion(f), newColumns(f), newOptions(f), newVersion(f))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout()) })
 	root.SetFlagErrorFunc(flagError)
 	completeFlags(f, root)

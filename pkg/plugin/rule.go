@@ -75,7 +75,7 @@ func (r *rule) alert() string {
 
 // link is where the rule is explained at length.
 func (r *rule) link() string {
-	return "https://github.com/cosanet/kubectl-cosanet/blob/main/docs/findings.md#" + strings.ToLower(r.alert())
+	return findingsPage + "#" + strings.ToLower(r.alert())
 }
 
 // families are the metrics that the rule needs.
