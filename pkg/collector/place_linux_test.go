@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"structs"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -167,6 +168,8 @@ func (p *place) of(samples []metrics.Sample) bool {
 
 // cloneArgs is struct clone_args of Linux 5.5 (include/uapi/linux/sched.h).
 type cloneArgs struct {
+	_ structs.HostLayout
+
 	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
 	setTID                                                               unsafe.Pointer
 	setTIDSize                                                           uint64

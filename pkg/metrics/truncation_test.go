@@ -102,7 +102,6 @@ func TestEndlessStreams(t *testing.T) {
 	if err := bomb.Write(&zipped, Gzip); err != nil {
 		t.Fatal(err)
 	}
-	bomb = nil
 	liar := strings.Replace(zipped.String(), "bytes=", "bytes=9", 1) // says that it is even larger
 	tests := map[string]struct {
 		stream io.Reader

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func FuzzColumns(f *testing.F) {
 				t.Errorf("%q is called %q, which is called %q", list, c.name, again.name)
 			}
 		}
-		set(columns, metrics.Default)
+		_ = set(columns, metrics.Default)
 	})
 }
 
@@ -102,4 +103,4 @@ func FuzzSpare(f *testing.F) {
 	})
 }
 
-var equateNaN = cmp.Comparer(func(a, b float64) bool { return a == b || a != a && b != b })
+var equateNaN = cmp.Comparer(func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) })
