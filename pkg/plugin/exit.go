@@ -31,7 +31,7 @@ func exitCodes() []exitCode {
 		{ExitUsage, "wrong flags or arguments: nothing was asked of the cluster", "any error"},
 		{ExitFindings, "explain --check found something, and every node answered", "-"},
 		{ExitUnknown, "doctor found nothing in the way, and not all of it shows without a run", "-"},
-		{ExitInterrupted, "interrupted by SIGINT, SIGTERM or SIGHUP; the pods of the run are deleted", "the same"},
+		{ExitInterrupted, "interrupted by SIGINT, SIGTERM or SIGHUP before all was shown; the pods of the run are deleted, or named after a second signal", "the same"},
 		{ExitPipe, "whoever read standard output stopped reading: head, less", "the same"},
 	}
 }

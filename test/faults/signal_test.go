@@ -173,6 +173,9 @@ func (i interruption) killed(t *testing.T, c *cluster) []corev1.Pod {
 	if i.runs {
 		pod := c.Pod(t, killed, pods[0].Name)
 		pid = c.process(t, pod)
+		if trial.Long() && i.name == "running" { // one that hangs is ended by the kubelet, at the pod's deadline
+			c.signal(t, pod, "STOP")
+		}
 	}
 	if err := r.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
