@@ -111,6 +111,7 @@ func mutations() []mutation {
 		{name: "restricted with a capability", restricted: true, change: onContainer(func(c *corev1.Container) { c.SecurityContext.Capabilities.Add = []corev1.Capability{"SYS_MODULE"} }), want: context},
 		{name: "restricted without seccomp", restricted: true, change: onContainer(func(c *corev1.Container) { c.SecurityContext.SeccompProfile = nil }), want: context},
 		{name: "no security context", change: onContainer(func(c *corev1.Container) { c.SecurityContext = nil }), want: context},
+		{name: "a version, with the node's processes", change: args("--version"), want: "spec.hostPID"},
 		{name: "another name", change: func(pod *corev1.Pod) { pod.Name = "cosanet-0" }, want: "metadata.name cosanet-0"},
 		{name: "an exporter's name", change: func(pod *corev1.Pod) { pod.Name = "cosanet-exporter" }, want: "metadata.name cosanet-exporter"},
 		{name: "an exporter's label", change: func(pod *corev1.Pod) { pod.Labels["app.kubernetes.io/component"] = "exporter" }, want: "metadata.name"},

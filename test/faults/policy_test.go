@@ -138,7 +138,12 @@ func TestPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("genuine", func(t *testing.T) {
-		for _, profile := range []string{"privileged", "netadmin", "restricted", "prepull"} {
+		pods, err := filepath.Glob("../../pkg/plugin/testdata/pod-*.yaml")
+		if err != nil || len(pods) < 4 {
+			t.Fatalf("%d pods, %v", len(pods), err)
+		}
+		for _, file := range pods {
+			profile := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "pod-"), ".yaml")
 			if err := try(t, client, genuine(t, profile)); err != nil {
 				t.Errorf("%s: %v", profile, err)
 			}
@@ -193,7 +198,7 @@ func (c *cluster) guardedUse(t *testing.T) {
 	if want := "ok: cosanet-collector-pods, cosanet-collector-access: bound to namespace " + guarded + ", Deny, failurePolicy Fail"; said["policy"][0] != want {
 		t.Errorf("policy: %v, want %s", said["policy"], want)
 	}
-	for _, args := range [][]string{{"--profile", "privileged"}, {"--profile", "netadmin"}, {"--profile", "restricted"}, {"--sockets", "--metrics", "all", "--interval", "0"}, {"--cri-socket", "/run/containerd/containerd.sock"}} {
+	for _, args := range [][]string{{"--profile", "privileged"}, {"--profile", "netadmin"}, {"--profile", "restricted"}, {"--sockets", "--metrics", "all", "--interval", "0"}, {"--cri-socket", "/run/containerd/containerd.sock"}, {"--image-prepull"}} {
 		fine("node-1").check(t, c.Run(append(append([]string{"cosanet", "top"}, in...), args...)...))
 	}
 	outcome{code: 1, err: []string{"cosanet-collector-pods", "spec.containers[0].image cosanet-demo:dev", "deploy/policy"}}.check(t,
