@@ -46,7 +46,7 @@ func (c *column) cell(r *row) cell {
 			return marked(text+"("+percent(judged)+")", judged, threshold{75, 90})
 		}
 	}
-	if !c.share() && (r.window == 0 || !c.counts()) {
+	if !c.share() && (r.window == 0 || !c.counts() || r.group != nil) { // thresholds are of one pod
 		return cell{text: text}
 	}
 	return marked(text, judged, c.mark)

@@ -67,6 +67,7 @@ func flagValues(f *factory, cmd *cobra.Command) map[string]cobra.CompletionFunc 
 	}
 	switch cmd.Name() {
 	case "top":
+		values["group-by"] = fixed(groupings()...)
 		values["output"] = fixed("wide", "json", "yaml", "name", "custom-columns=", "jsonpath=", "go-template=")
 	case "diff":
 		values["output"] = fixed("wide", "json", "yaml", "jsonpath=", "go-template=")

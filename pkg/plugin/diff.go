@@ -21,12 +21,13 @@ type diff struct {
 	output    outputFlags
 	all       bool
 	threshold string
+	siblings  bool
 }
 
 func newDiff(f *factory) *cobra.Command {
 	d := &diff{source: newSource(f), output: outputFlags{tables: []string{"wide"}}}
 	cmd := &cobra.Command{
-		Use:        "diff A B",
+		Use:        "diff A [B]",
 		SuggestFor: []string{"compare"},
 		Short:      "Compare two pods, nodes or saved files",
 		Long: `Compare what the kernel counts for two pods, two nodes, or one of them now and
@@ -40,7 +41,10 @@ Exit codes: 0 no difference, 1 a difference, 2 an error.`,
   kubectl cosanet diff node/node-1 node/node-2 --interval 5s
   kubectl cosanet diff 'before.prom#shop/web-0' 'after.prom#shop/web-0'`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 2 {
+			switch {
+			case d.siblings && len(args) != 1:
+				return fmt.Errorf("with --siblings one pod is compared with the others of its workload, and %d sides given", len(args))
+			case !d.siblings && len(args) != 2:
 				return fmt.Errorf("two sides are needed, A and B, and %d given", len(args))
 			}
 			return nil
@@ -66,12 +70,13 @@ Exit codes: 0 no difference, 1 a difference, 2 an error.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	d.ask.addIntervalFlag(fs)
+	fs.BoolVar(&d.siblings, "siblings", false, "compare one POD with the median of its siblings")
 	fs.BoolVar(&d.all, "all", false, "show what is the same on both sides, too")
 	fs.StringVar(&d.threshold, "threshold", "0%", "hide differences below this `SHARE` of the larger value")
 	d.output.addFlags(fs)
 	d.ask.addSetFlag(fs, metrics.All)
 	d.source.addFlags(fs)
-	showFlags(cmd, "interval", "all", "threshold", "output", "metrics", "from")
+	showFlags(cmd, "siblings", "interval", "all", "threshold", "output", "metrics", "from")
 	return cmd
 }
 
@@ -79,6 +84,7 @@ Exit codes: 0 no difference, 1 a difference, 2 an error.`,
 type diffView struct {
 	source    source
 	a, b      side
+	kin       bool // a is what the other pods of b's workload have in the median
 	ask       Ask
 	all       bool
 	threshold float64 // a share, 0 to 1
@@ -95,13 +101,20 @@ func (d *diff) parse(f *factory, args []string) (view *diffView, err error) {
 	if view.a, err = parseSide(args[0], namespace); err != nil {
 		return nil, err
 	}
+	if d.siblings {
+		if view.a.pod == (PodRef{}) {
+			return nil, fmt.Errorf("--siblings: %q is no pod", args[0])
+		}
+		view.kin = true
+		args = append(args, args[0])
+	}
 	if view.b, err = parseSide(args[1], namespace); err != nil {
 		return nil, err
 	}
 	if d.source.from != "" && (view.a.file != "" || view.b.file != "") {
 		return nil, errors.New("with --from, A and B are pods and nodes of that file, not files")
 	}
-	if view.a.file == "-" && view.b.file == "-" {
+	if view.a.file == "-" && view.b.file == "-" && !view.kin {
 		return nil, errors.New("only one side can be standard input")
 	}
 	if _, live := together(view.a, view.b); live {
@@ -158,6 +171,7 @@ func (v *diffView) run(ctx context.Context, f *factory) (different bool, err err
 func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err error) {
 	var live *Fleet
 	if sel, ok := together(v.a, v.b); ok {
+		sel.Kin = v.kin
 		if live, err = v.source.observe(ctx, f, sel, v.ask); err != nil {
 			return nil, nil, err
 		}
@@ -167,8 +181,11 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 		if fleetA, err = v.a.read(ctx, f.streams.In, v.source.moments.moment, &v.b); err != nil {
 			return nil, nil, err
 		}
+		if v.kin {
+			fleetB = fleetA
+		}
 	}
-	if v.b.file != "" {
+	if v.b.file != "" && !v.kin {
 		if fleetB, err = v.b.read(ctx, f.streams.In, v.source.moments.moment, &v.a); err != nil {
 			return nil, nil, err
 		}
@@ -181,7 +198,9 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 	if a, err = v.a.find(fleetA, rates); err != nil {
 		return nil, nil, err
 	}
-	b, err = v.b.find(fleetB, rates)
+	if b, err = v.b.find(fleetB, rates); err == nil && v.kin {
+		a, err = siblingsOf(b, fleetA, rates)
+	}
 	return a, b, err
 }
 
@@ -194,11 +213,19 @@ func (v *diffView) show(f *factory, a, b *row, pairs []pair) error {
 		return nil
 	}
 	if !v.output.noHeaders {
-		if _, err := fmt.Fprintf(f.streams.Out, "A: %s\nB: %s\n\n", v.a.describe(a), v.b.describe(b)); err != nil {
+		if _, err := fmt.Fprintf(f.streams.Out, "A: %s\nB: %s\n\n", v.first(a), v.b.describe(b)); err != nil {
 			return err
 		}
 	}
 	return v.table(pairs).write(f.streams.Out)
+}
+
+// first says what A turned out to be.
+func (v *diffView) first(a *row) string {
+	if v.kin {
+		return a.Name
+	}
+	return v.a.describe(a)
 }
 
 func (v *diffView) table(pairs []pair) *table {

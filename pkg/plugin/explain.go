@@ -102,7 +102,7 @@ func (e *explain) parse(namespace string, args []string) (view *explainView, err
 
 // rulesOfTop are those that judge what top reads in any case: no sockets, and no metric beyond the default set.
 func rulesOfTop() []rule {
-	return slices.DeleteFunc(rules(), func(r rule) bool {
+	return slices.DeleteFunc(ownRules(), func(r rule) bool {
 		return r.worst != nil || slices.ContainsFunc(r.measure.families(), func(family string) bool {
 			m, ok := metrics.Lookup(family)
 			return !ok || !m.In(metrics.Default) || isOf(family, "sockets")

@@ -75,8 +75,8 @@ func (j *judgement) summary(window time.Duration) string {
 func (j *judgement) notes(rates bool) (lines []string) {
 	if !rates {
 		lines = append(lines, "There is one sample: only levels were judged, not rates.")
-	} else if len(j.lacking) > 0 {
-		lines = append(lines, "not checked, since nothing counts it there: "+strings.Join(j.lacking, ", "))
+	} else if uncounted := j.uncounted(); len(uncounted) > 0 {
+		lines = append(lines, "not checked, since nothing counts it there: "+strings.Join(uncounted, ", "))
 	}
 	unread := map[string][]string{} // rules by the rows
 	for id, rows := range j.unread {
@@ -91,6 +91,17 @@ func (j *judgement) notes(rates bool) (lines []string) {
 		lines = append(lines, "counters began again within the interval, so that there are no rates, of "+enumerate(titles(j.restarts)))
 	}
 	return lines
+}
+
+// uncounted are the rules that could not be checked for want of counters. One that needs something else, such as siblings,
+// has nothing to say of a single pod, and nobody misses it.
+func (j *judgement) uncounted() (ids []string) {
+	for _, r := range rules() {
+		if r.needs == nil && slices.Contains(j.lacking, r.id) {
+			ids = append(ids, r.id)
+		}
+	}
+	return ids
 }
 
 func titles(rows []*row) []string {

@@ -29,6 +29,7 @@ type judgement struct {
 func examine(rules []rule, rows []*row) *judgement {
 	j := &judgement{unread: map[string][]*row{}}
 	said := map[string]bool{}
+	compareSiblings(rows)
 	for _, r := range rows {
 		if r.last == nil || r.word != "" {
 			continue
@@ -81,13 +82,15 @@ func (j *judgement) found(r *row, id string) bool {
 // judge applies one rule: nil where nothing is wrong, and the state of the value where it is not known.
 func (rule *rule) judge(r *row) (*finding, state) {
 	f := &finding{rule: rule, row: r}
-	if rule.worst != nil {
-		if state := rule.known(r); state != present {
-			return nil, state
-		}
+	switch {
+	case rule.needs != nil && !rule.needs(r):
+		return nil, absent
+	case rule.needs == nil && rule.worst != nil && rule.known(r) != present:
+		return nil, rule.known(r)
+	case rule.worst != nil:
 		f.evidence = rule.worst(r)
 		f.value = float64(len(f.evidence))
-	} else {
+	default:
 		v := rule.measure.read(r)
 		if v.state != present {
 			return nil, v.state

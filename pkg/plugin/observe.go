@@ -13,6 +13,7 @@ import (
 type Selection struct {
 	Namespace string          // of Pods without their own and of a listing; empty for all namespaces
 	Pods      []PodRef        // named pods; empty for every pod that the selectors let through
+	Kin       bool            // with the one pod that is named also the others of its workload
 	Labels    labels.Selector // never nil
 	Fields    fields.Selector // never nil
 	Nodes     []string        // only these nodes; empty for the nodes of the selected pods

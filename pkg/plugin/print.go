@@ -87,8 +87,13 @@ func printNames(w io.Writer, rows []*row) error {
 	out := bufio.NewWriter(w)
 	for _, r := range rows {
 		name := "pod/" + r.Name
-		if r.host() {
+		switch {
+		case r.host():
 			name = "node/" + r.Node
+		case r.group != nil && r.group.by == byWorkload:
+			name = r.Name
+		case r.group != nil:
+			name = string(r.group.by) + "/" + r.Name
 		}
 		fmt.Fprintln(out, name)
 	}

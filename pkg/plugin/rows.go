@@ -28,6 +28,10 @@ type row struct {
 	reborn      bool          // first and last are different namespaces under one name
 	earlier     map[string]float64
 	packed      []byte // the row as an object, see items; nil: made of first and last
+
+	group    *group   // what it stands for, where it is not one pod or node
+	siblings int      // other pods of its workload among the rows, see compareSiblings
+	odd      []oddity // what sets it apart from them
 }
 
 func (r *row) host() bool { return r.Namespace == metrics.HostNamespace }

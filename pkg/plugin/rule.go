@@ -56,6 +56,7 @@ type rule struct {
 	shows   func(r *row) []string // what makes the finding more exact, such as the port
 	unless  string                // the id of a rule before this one: where that finds something, this would say it again
 	beside  []string              // families that shows or worst reads
+	needs   func(r *row) bool     // whether a row can be judged at all; nil: each can
 }
 
 // alert is the name that the rule has in deploy/, and the heading of its section in docs/findings.md.

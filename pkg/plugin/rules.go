@@ -3,7 +3,10 @@ package plugin
 import "slices"
 
 // rules are all that findings are made by. Where a threshold is published, it is taken from there, and source says where.
-func rules() []rule {
+func rules() []rule { return append(ownRules(), siblingRules()...) }
+
+// ownRules are those that judge a row by itself.
+func ownRules() []rule {
 	return slices.Concat(listenRules(), connectionRules(), datagramRules(), nodeRules())
 }
 
@@ -40,12 +43,12 @@ func listenRules() []rule {
 			beside: []string{queueLength, queueLimit},
 		},
 		{
-			id: "listen-drops", title: "connection requests are dropped, and not by a full accept queue",
-			measure: formula{sum: []string{netstat + "TcpExt_ListenDrops"}, minus: []string{netstat + "TcpExt_ListenOverflows"}}, unit: "connection requests a second are dropped for another reason than a full accept queue",
+			id: "listen-drops", title: "connection requests are dropped, and not by a full queue",
+			measure: formula{sum: []string{netstat + "TcpExt_ListenDrops"}, minus: []string{netstat + "TcpExt_ListenOverflows", netstat + "TcpExt_TCPReqQFullDrop"}}, unit: "connection requests a second are dropped, and by neither of a listener's two queues",
 			levels: []level{{Warning, 1}},
-			source: "netdata, `health.d/tcp_listen.conf`; the kernel counts each overflow as a drop too, so drops alone say too little (netdata/netdata#3234). The alert takes the average of five minutes.",
-			means:  "Connection requests are dropped at a listening socket although its accept queue has room.",
-			look:   "TCPReqQFullDrop (SYN queue full, see [CosanetSynQueueFull](#cosanetsynqueuefull)), memory of the pod and of TCP, routes back to the client (Ip_OutNoRoutes).",
+			source: "netdata, `health.d/tcp_listen.conf`; the kernel counts each overflow as a drop too, so drops alone say too little (netdata/netdata#3234), and one for a full SYN queue too. The alert takes the average of five minutes, with those for a full SYN queue.",
+			means:  "Connection requests are dropped at a listening socket although its queues have room.",
+			look:   "Without SYN cookies the kernel keeps a quarter of `net.ipv4.tcp_max_syn_backlog` for clients that it knows: sockets in SYN-RECV. Otherwise memory of the pod and of TCP, routes back to the client (Ip_OutNoRoutes); for a full SYN queue see [CosanetSynQueueFull](#cosanetsynqueuefull).",
 			next:   []string{topPod + "--interval 5s --columns LISTENDROP,LISTENOVFL,SYNQ,TcpExt_TCPReqQFullDrop,Ip_OutNoRoutes"},
 		},
 		{

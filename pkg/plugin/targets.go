@@ -39,7 +39,9 @@ func (s *Selection) resolve(ctx context.Context, client kubernetes.Interface) (*
 	switch {
 	case s.HostsOnly:
 	case len(s.Pods) > 0:
-		t.pods, err = s.named(ctx, client)
+		if t.pods, err = s.named(ctx, client); err == nil && s.Kin {
+			err = t.join(ctx, client)
+		}
 	case !within:
 		t.pods, err = s.listed(ctx, client, "")
 	case len(nodes) <= fewNodes:
@@ -189,6 +191,24 @@ func (s *Selection) named(ctx context.Context, client kubernetes.Interface) ([]l
 		return nil, err
 	}
 	return pods, nil
+}
+
+// join adds to a pod the others of its workload.
+func (t *targets) join(ctx context.Context, client kubernetes.Interface) error {
+	pod := t.pods[0]
+	if pod.controllerKind == "" {
+		return nil
+	}
+	all := anything()
+	all.Namespace = pod.namespace
+	others, err := all.listed(ctx, client, "")
+	for _, other := range others {
+		same := other.controllerKind == pod.controllerKind && other.controllerName == pod.controllerName
+		if same && other.name != pod.name && !other.ended() {
+			t.pods = append(t.pods, other)
+		}
+	}
+	return err
 }
 
 func notGot(ref PodRef, err error) error {

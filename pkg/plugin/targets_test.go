@@ -89,6 +89,38 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// A pod is joined by the others of its workload, wherever they run.
+func TestResolveKin(t *testing.T) {
+	s := newAPIServer(t, "n1", "n2", "n3")
+	owned := func(pod *corev1.Pod, kind, name string) {
+		yes := true
+		pod.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: name, Controller: &yes}}
+		s.put(pod)
+	}
+	owned(podAt("shop", "web-0", "n1", corev1.PodRunning), "StatefulSet", "web")
+	owned(podAt("shop", "web-1", "n2", corev1.PodRunning), "StatefulSet", "web")
+	owned(podAt("shop", "web-2", "n3", corev1.PodFailed), "StatefulSet", "web")
+	owned(podAt("lab", "web-3", "n3", corev1.PodRunning), "StatefulSet", "web")
+	owned(podAt("shop", "agent", "n3", corev1.PodRunning), "DaemonSet", "web")
+	s.put(podAt("shop", "bare", "n3", corev1.PodRunning))
+	s.put(podAt("shop", "bare-too", "n3", corev1.PodRunning))
+	for pod, want := range map[string][]string{"web-0": {"web-0 n1", "web-1 n2"}, "bare": {"bare n3"}} {
+		sel := anything()
+		sel.Pods, sel.Kin = []PodRef{{"shop", pod}}, true
+		got, err := sel.resolve(t.Context(), s.client(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pods []string
+		for _, p := range got.pods {
+			pods = append(pods, p.name+" "+p.node)
+		}
+		if diff := cmp.Diff(want, pods); diff != "" {
+			t.Errorf("%s and its siblings (-want +got):\n%s", pod, diff)
+		}
+	}
+}
+
 // Everything that is wrong with the named pods is said at once.
 func TestResolveProblems(t *testing.T) {
 	s := newAPIServer(t)

@@ -26,6 +26,7 @@ type top struct {
 	sortBy  string
 	limit   int
 	watch   bool
+	groupBy grouping
 }
 
 func newTop(f *factory) *cobra.Command {
@@ -40,7 +41,7 @@ is not counted there, or that there is too little traffic to say, err that it
 could not be read, reset that the counter began again, host that the pod uses
 the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 		Example: `  kubectl cosanet top -n shop
-  kubectl cosanet top -A --sort-by retr%
+  kubectl cosanet top -A --sort-by retr% --group-by workload
   kubectl cosanet top web-0 web-1 --interval 5s -o wide`,
 		ValidArgsFunction: f.complete(podNames, 0, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,6 +66,7 @@ the network of its node (--all-nodes). The columns: kubectl cosanet columns`,
 	t.ask.addIntervalFlag(fs)
 	fs.StringVar(&t.sortBy, "sort-by", "", "sort by this `COLUMN`, the largest number first")
 	fs.IntVar(&t.limit, "limit", 0, "only the first `N` rows as they are sorted, 0 for all")
+	fs.Var(&t.groupBy, "group-by", "one row for each `WHAT`: workload, node or namespace. Rates and values of its pods are added up; of a workload, a pod that is unlike the others is named")
 	fs.StringVar(&t.columns, "columns", "", "show these `COLUMNS`, or metrics such as Tcp_InSegs")
 	t.output.addFlags(fs)
 	t.ask.addSetFlag(fs, metrics.Default)
@@ -81,6 +83,7 @@ type topView struct {
 	columns   []column
 	sortBy    *column // nil: by namespace and name
 	limit     int     // 0: all rows
+	by        grouping
 	output    outputFlags
 	printer   printers.ResourcePrinter // nil: a table
 }
@@ -89,7 +92,7 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 	if t.limit < 0 {
 		return nil, fmt.Errorf("--limit must be at least 0, not %d", t.limit)
 	}
-	view = &topView{source: t.source, output: t.output, limit: t.limit}
+	view = &topView{source: t.source, output: t.output, limit: t.limit, by: t.groupBy}
 	if view.selection, err = t.selects.selection(namespace, args); err != nil {
 		return nil, err
 	}
@@ -115,11 +118,16 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 		}
 		needed = append(slices.Clone(needed), *view.sortBy)
 	}
+	if t.groupBy != byPod {
+		if needed, err = view.grouped(needed, t.columns != ""); err != nil {
+			return nil, err
+		}
+	}
 	if !cmd.Flags().Changed("metrics") {
 		view.ask.Metrics = set(needed, view.ask.Metrics)
 	}
 	view.ask.Sockets = view.ask.Sockets || countSockets(needed)
-	if view.printer == nil || view.output.named() {
+	if view.printer == nil || view.output.named() || view.by != byPod {
 		view.ask.Only = readBy(needed)
 	}
 	if t.watch {
@@ -131,6 +139,8 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 // forever makes the view one that goes on.
 func (t *top) forever(view *topView) error {
 	switch {
+	case view.by != byPod:
+		return errors.New("--watch has a row for each pod: leave out --group-by")
 	case view.printer != nil:
 		return errors.New("--watch shows tables: leave out --output, or use -o wide")
 	case t.source.from != "":
@@ -165,7 +175,7 @@ func countSockets(columns []column) bool {
 
 func (v *topView) run(ctx context.Context, f *factory) error {
 	var list *items
-	if v.output.byItem() {
+	if v.output.byItem() && v.by == byPod {
 		list = &items{view: v, rates: v.ask.Samples > 1}
 		v.source.collection.each = list.take
 	}
@@ -175,6 +185,10 @@ func (v *topView) run(ctx context.Context, f *factory) error {
 	}
 	rates := fleet.rates(v.ask.Samples > 1)
 	rows := rowsOf(fleet, &v.selection, rates)
+	pods := rows
+	if v.by != byPod {
+		rows = v.by.sum(rows)
+	}
 	total := len(rows)
 	rows = ranked(rows, v.sortBy, v.limit)
 	if err := v.show(f, list, rows, rates); err != nil {
@@ -185,7 +199,10 @@ func (v *topView) run(ctx context.Context, f *factory) error {
 		fmt.Fprintf(f.streams.ErrOut, "%d of %s are shown.\n", len(rows), plural(total, "row"))
 	}
 	if v.printer == nil {
-		v.annotate(f, rows, rates, failure == nil)
+		if v.by == byPod {
+			pods = rows // those that are shown
+		}
+		v.annotate(f, pods, rates, failure == nil)
 	}
 	return failure
 }
@@ -220,15 +237,21 @@ func (v *topView) annotate(f *factory, rows []*row, rates, whole bool) {
 }
 
 func (v *topView) table(rows []*row, rates bool) *table {
-	namespaces := v.selection.Namespace == "" && len(v.selection.Pods) == 0 || len(rows) > 0 && rows[0].Namespace != rows[len(rows)-1].Namespace
+	namespaces := v.by != byNode && v.by != byNamespace && (v.selection.Namespace == "" && len(v.selection.Pods) == 0 || len(rows) > 0 && rows[0].Namespace != rows[len(rows)-1].Namespace)
 	t := &table{}
 	if !v.output.noHeaders {
 		if namespaces {
 			t.headers = append(t.headers, "NAMESPACE")
 		}
-		t.headers = append(t.headers, "POD")
+		t.headers = append(t.headers, v.by.header())
+		if v.by != byPod {
+			t.headers = append(t.headers, "PODS")
+		}
 		for i := range v.columns {
 			t.headers = append(t.headers, v.columns[i].header(rates))
+		}
+		if v.by == byWorkload {
+			t.headers = append(t.headers, "ODD")
 		}
 	}
 	for _, r := range rows {
@@ -237,7 +260,18 @@ func (v *topView) table(rows []*row, rates bool) *table {
 			cells = append(cells, cell{text: cmp.Or(r.Namespace, absentText)})
 		}
 		cells = append(cells, cell{text: r.Name})
-		t.rows = append(t.rows, append(cells, r.cells(v.columns)...))
+		of := r.group
+		if of == nil {
+			of = &group{}
+		}
+		if v.by != byPod {
+			cells = append(cells, cell{text: of.podCount()})
+		}
+		cells = append(cells, r.cells(v.columns)...)
+		if v.by == byWorkload {
+			cells = append(cells, of.oddCell())
+		}
+		t.rows = append(t.rows, cells)
 	}
 	return t
 }
@@ -274,6 +308,9 @@ func (r *row) object(columns []column) PodNetStats {
 	if r.host() {
 		p.Kind, p.Metadata.Name, p.Metadata.Namespace = "NodeNetStats", r.Node, ""
 	}
+	if r.group != nil {
+		r.group.describe(r, &p)
+	}
 	if r.ControllerKind != "" {
 		p.Controller = &Controller{r.ControllerKind, r.ControllerName}
 	}
@@ -292,7 +329,9 @@ func (r *row) object(columns []column) PodNetStats {
 		}
 	}
 	p.Failed = r.last.FailedSources()
-	p.Metrics, p.Reset = r.series()
+	if r.group == nil { // of a group the columns are what was added up
+		p.Metrics, p.Reset = r.series()
+	}
 	r.earlier = nil // of a hundred thousand rows
 	return p
 }

@@ -21,7 +21,8 @@ type PodNetStatsList struct {
 	Items           []PodNetStats `json:"items"`
 }
 
-// PodNetStats is one row of top: a pod, or with kind NodeNetStats a node. Its fields are in the order of their names, in
+// PodNetStats is one row of top: a pod, with kind NodeNetStats a node, or with kind NetStatsGroup the sum
+// of what pods count that belong together. Its fields are in the order of their names, in
 // which kubectl prints every object.
 type PodNetStats struct {
 	APIVersion string `json:"apiVersion"`
@@ -30,7 +31,9 @@ type PodNetStats struct {
 	// One that is missing was not counted or could not be read (see Failed), or has begun again (see Reset).
 	Columns    map[string]float64 `json:"columns,omitempty"`
 	Controller *Controller        `json:"controller,omitempty"`
-	Failed     []string           `json:"failed,omitempty"` // sources that could not be read
+	Counted    *int               `json:"counted,omitempty"` // of a group: pods of which there are numbers
+	Failed     []string           `json:"failed,omitempty"`  // sources that could not be read
+	GroupBy    string             `json:"groupBy,omitempty"` // of a group: what its pods have in common
 	Kind       string             `json:"kind"`
 
 	// Message is what Status means. Status is empty where there are values; else the word of the table (host, shared,
@@ -41,7 +44,9 @@ type PodNetStats struct {
 	// Metrics are all series that were read, by short name: Tcp_RetransSegs, netdev_receive_bytes_total{device="eth0"}.
 	Metrics map[string]Value `json:"metrics,omitempty"`
 	Node    string           `json:"node,omitempty"`
+	Odd     []Odd            `json:"odd,omitempty"` // of a workload: its pods that are unlike the others
 	PodIP   string           `json:"podIP,omitempty"`
+	Pods    *int             `json:"pods,omitempty"`  // of a group
 	Reset   []string         `json:"reset,omitempty"` // counters that fell within the window, by short name
 	Status  string           `json:"status,omitempty"`
 
