@@ -56,6 +56,7 @@ docs: ## The documents that are generated from the code
 	go test ./pkg/metrics -run TestMarkdown -update
 	go test ./pkg/plugin -run 'TestManual|TestFindingsDocument|TestRightsAreDocumented' -update
 	go test ./deploy -run TestRulesAreThoseOfTheOperator -update
+	go test ./test/rules -update
 	go test ./pkg/collector -run TestSeccompProfile -update
 
 .PHONY: readme

@@ -1,0 +1,80 @@
+package rules
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the table of proofs in docs/findings.md")
+
+// document holds the table in docs/findings.md to what was seen; -update writes it.
+func (o *outcome) document(t *testing.T) {
+	t.Helper()
+	const file, begin, end = "../../docs/findings.md", "<!-- the proofs of the rules: make docs, as root -->\n", "<!-- end of the proofs -->\n"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no place for the proofs", file)
+	}
+	want := before + begin + o.markdown(t) + end + after
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Errorf("docs/findings.md is stale (-want +got), make docs writes it:\n%s", diff)
+	}
+}
+
+// markdown is a row for each rule. One that nobody tried to provoke fails the test.
+func (o *outcome) markdown(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n\n| rule | found when | silent on healthy traffic |\n|---|---|---|\n", healthy)
+	all := proofs()
+	proven := 0
+	for _, rule := range o.rules {
+		how, why := []string{}, ""
+		for _, p := range all {
+			if p.rule == rule && o.provoked[p.name()] {
+				how = append(how, p.how)
+			} else if p.rule == rule {
+				why = p.unproven
+			}
+		}
+		silent := "yes"
+		if !slices.Contains(o.calm, rule) {
+			silent = "not checked"
+		}
+		switch {
+		case len(how) > 0:
+			proven++
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", rule, strings.Join(how, "; "), silent)
+		case why != "":
+			fmt.Fprintf(&b, "| `%s` | not provoked: %s | %s |\n", rule, why, silent)
+		default:
+			t.Errorf("the rule %s has no proof: make its cause happen, or say why that cannot be done", rule)
+		}
+	}
+	for _, p := range all {
+		if !slices.Contains(o.rules, p.rule) {
+			t.Errorf("%s is proven, and no rule", p.rule)
+		}
+	}
+	if proven < 20 {
+		t.Errorf("only %d rules are proven", proven)
+	}
+	return b.String() + "\n"
+}
