@@ -27,7 +27,7 @@ export PATH := $(CURDIR)/bin:$(CURDIR)/bin/tools:$(PATH)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 ARCHES := amd64 arm64
 PLATFORMS := darwin/amd64 darwin/arm64 linux/amd64 linux/arm64 windows/amd64 windows/arm64
-PACKAGES = $$(go list ./... | grep -v -e /test/e2e -e /test/faults -e /test/krew)
+PACKAGES = $$(go list ./... | grep -v -e /test/e2e -e /test/faults -e /test/krew -e /test/runtimes)
 TRUST = $$(git grep -l 'trial\.Record(' -- '*_test.go' | xargs -n 1 dirname | sed 's,^,./,' | sort -u | grep -v test/trial)
 MODULES := . tools test/cluster
 
@@ -101,6 +101,7 @@ cluster-up: deps-cluster bin/cluster $(if $(HOLLOW),bin/hollow) ## Bring up the 
 cluster-down: bin/cluster ## Take it down without a trace, and that of test-faults
 	bin/cluster down
 	bin/cluster down --name faults
+	bin/cluster down --name runtimes
 
 .PHONY: cluster-status
 cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
@@ -109,7 +110,7 @@ cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
 ##@ Test
 
 .PHONY: test
-test: deps cluster-up test-root test-e2e test-faults krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+test: deps cluster-up test-root test-e2e test-faults test-runtimes krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
 	@echo 'all levels passed; the cluster is still up: make cluster-down takes it down'
 
 .PHONY: test-unit
@@ -131,6 +132,12 @@ test-e2e: build image bin/tools/registry bin/hollow demo-image cluster-up ## Rea
 .PHONY: test-faults
 test-faults: build image demo-image faults-up ## What breaks: connections, kubelets, container runtimes, webhooks, quotas, rights; on a cluster of its own (root)
 	CI=true go test -count=1 -timeout 20m ./test/faults
+
+.PHONY: test-runtimes
+test-runtimes: build image demo-image deps-cluster bin/cluster ## The same pods by two container runtimes, on a cluster that is taken down again (root)
+	bin/cluster up --name runtimes --second-runtime --image dist/collector-image.tar --image dist/demo-image.tar
+	CI=true go test -count=1 -timeout 10m ./test/runtimes
+	bin/cluster down --name runtimes
 
 .PHONY: faults-up
 faults-up: deps-cluster bin/cluster

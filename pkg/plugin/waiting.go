@@ -181,6 +181,9 @@ func terminated(pod *corev1.Pod, state *corev1.ContainerStateTerminated) error {
 		return outOfMemory(pod)
 	case state.Reason == "ContainerCannotRun", state.Reason == "StartError":
 		return advise(fmt.Errorf("%s: %s", state.Reason, said), "check that %s is a cosanet collector image", imageOf(pod))
+	case state.Reason == "Unknown", state.Reason == "ContainerStatusUnknown": // containerd 2 after a restart (internal/cri/server/restart.go); the kubelet (pkg/kubelet/status)
+		return advise(fmt.Errorf("the node's container runtime does not know how the collector ended (%s, exit code %d)", state.Reason, state.ExitCode),
+			"it was restarted, or lost the container: ask again")
 	case state.ExitCode == 0:
 		return errors.New("the collector ended as if all were well")
 	case state.ExitCode == 2:

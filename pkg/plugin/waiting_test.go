@@ -104,6 +104,8 @@ func TestTerminated(t *testing.T) {
 		{"said why", corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 1, Message: "cosanet-collector: error: no /proc\n"},
 			"the collector failed (exit code 1): cosanet-collector: error: no /proc"},
 		{"killed", corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 143}, "the collector was ended by signal 15: it said nothing"},
+		{"nobody knows", corev1.ContainerStateTerminated{Reason: "Unknown", ExitCode: 255},
+			"the node's container runtime does not know how the collector ended (Unknown, exit code 255)\n  it was restarted, or lost the container: ask again"},
 		{"well", corev1.ContainerStateTerminated{Reason: "Completed"}, "the collector ended as if all were well"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,7 +21,8 @@ import (
 
 const usageText = `usage: cluster VERB [FLAG...] [ARG...]
 
-  up [--nodes N] [--image FILE.tar]...  bring the cluster up, or check the one that is up, and import images
+  up [--nodes N] [--image FILE.tar]...  bring the cluster up, or check the one that is up, and import images;
+     [--second-runtime]                 with containerd 2 on its last node, built from its Go module
   down                                  end everything that up started, and remove its folder
   status                                what runs, and whether the nodes are Ready
   import FILE.tar...                    import image archives (docker or OCI) into every node
@@ -63,6 +64,7 @@ type options struct {
 	name    string
 	dir     string
 	nodes   int // 0: not asked for
+	second  bool
 	images  []string
 	timeout time.Duration
 	args    []string
@@ -127,6 +129,7 @@ func parse(verb string, args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", os.Getenv("COSANET_CLUSTER_DIR"), "")
 	if verb == "up" {
 		flags.IntVar(&o.nodes, "nodes", 0, "")
+		flags.BoolVar(&o.second, "second-runtime", false, "")
 		flags.DurationVar(&o.timeout, "timeout", 3*time.Minute, "")
 		flags.Func("image", "", func(s string) error { o.images = append(o.images, s); return nil })
 	}

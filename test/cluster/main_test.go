@@ -24,6 +24,7 @@ func TestParse(t *testing.T) {
 		{"up", options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", timeout: minutes}},
 		{"up --nodes 3 --image a.tar --image b.tar --timeout 1m",
 			options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", nodes: 3, images: []string{"a.tar", "b.tar"}, timeout: time.Minute}},
+		{"up --second-runtime", options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", second: true, timeout: minutes}},
 		{"down --name other", options{name: "other", dir: "/run/kubectl-cosanet-cluster-other"}},
 		{"status --dir /x/../y", options{name: "cosanet", dir: "/y"}},
 		{"exec --dir /y node-1 -- ip -br a", options{name: "cosanet", dir: "/y", args: []string{"node-1", "ip", "-br", "a"}}},

@@ -19,6 +19,7 @@ type nodeOrder struct {
 	Address       string `json:"address"`
 	Var           string `json:"var"` // the folder that becomes the node's /var
 	Kube          string `json:"kube"`
+	Runtime       string `json:"runtime,omitempty"` // folder of its own container runtime, before all others on PATH
 	ContainerdLog string `json:"containerdLog"`
 	KubeletLog    string `json:"kubeletLog"`
 }
@@ -40,6 +41,10 @@ func runNode() error {
 	if err != nil {
 		return fmt.Errorf("opening kube: %w", err)
 	}
+	second, err := node.openRuntime()
+	if err != nil {
+		return err
+	}
 	var logs [2]*os.File
 	for i, path := range []string{node.ContainerdLog, node.KubeletLog} {
 		if logs[i], err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
@@ -50,6 +55,9 @@ func runNode() error {
 		return err
 	}
 	if err := node.setUp(); err != nil {
+		return err
+	}
+	if err := second.install(); err != nil {
 		return err
 	}
 	path, err := exec.LookPath("containerd")

@@ -120,6 +120,7 @@ func (s *State) startNode(node int, cgroups []string, cniDir string) (*daemon, e
 			Address:       s.nodeAddr(node).String(),
 			Var:           filepath.Join(s.nodeDir(node), "var"),
 			Kube:          s.Kube,
+			Runtime:       s.runtimeOf(node),
 			ContainerdLog: s.logPath(name + "-containerd"),
 			KubeletLog:    s.logPath(name + "-kubelet"),
 		},

@@ -33,6 +33,9 @@ func up(ctx context.Context, o options, p *progress) error {
 			if o.nodes != 0 && o.nodes != old.Nodes {
 				return fmt.Errorf("the cluster has %d nodes, not %d: run `cluster down` first", old.Nodes, o.nodes)
 			}
+			if o.second && old.Second == "" {
+				return errors.New("the cluster has one container runtime: run `cluster down` first")
+			}
 			p.step("the cluster is up, every node (%d) is Ready", old.Nodes)
 			return importImages(ctx, old, o.images, p)
 		}
@@ -67,6 +70,9 @@ func up(ctx context.Context, o options, p *progress) error {
 		if err := build(ctx, b, p); err != nil {
 			return err
 		}
+	}
+	if s.Second, err = o.runtime(ctx, p); err != nil {
+		return err
 	}
 	return s.create(ctx, o, m, b.pause, p)
 }

@@ -16,11 +16,12 @@ func (c *cluster) containerds() ordeals {
 		}
 	}
 	cut := outcome{code: 1, err: []string{": collector pod in namespace faults: its log did not come whole", "the node's container runtime restarts", "ask again"}}
+	lost := outcome{code: 1, err: []string{": the node's container runtime does not know how the collector ended (Unknown, exit code 255)", "ask again"}} // containerd 2
 	return ordeals{"The container runtime hangs, is killed or restarted, before a run and during a walk: a whole answer, or the reason", "containerd", []ordeal{
 		{name: "restarted between two walks", node: "node-1", args: []string{"--interval", "4s"},
-			during: aside(0), want: []outcome{fine("node-1"), cut}},
+			during: aside(0), want: []outcome{fine("node-1"), cut, lost}},
 		{name: "away during a walk", node: "node-2", args: []string{"--interval", "3s", "--timeout", "20s"},
-			during: aside(5 * time.Second), want: []outcome{fine("node-2"), cut}},
+			during: aside(5 * time.Second), want: []outcome{fine("node-2"), cut, lost}},
 		{name: "frozen during a walk", node: "node-1", args: []string{"--interval", "3s", "--timeout", "20s"},
 			during: func(t *testing.T, containerd service) {
 				thaw := containerd.freeze(t)
