@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -31,7 +32,15 @@ func TestMain(m *testing.M) {
 		inhabit(os.Stdin, os.Stdout)
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(hangingUp{m})
+}
+
+// hangingUp ends the connections that the tests' HTTP client keeps for later.
+type hangingUp struct{ *testing.M }
+
+func (m hangingUp) Run() int {
+	defer http.DefaultClient.CloseIdleConnections()
+	return m.M.Run()
 }
 
 // startInhabited starts a pod with an inhabitant, its loopback up.

@@ -255,7 +255,10 @@ func TestDrain(t *testing.T) {
 		return r.StatusCode == 503 && string(text) == "ending\n"
 	})
 	s.until(t, "refusing", func() bool {
-		_, err := http.Get(s.url + "/healthz")
+		r, err := http.Get(s.url + "/healthz")
+		if err == nil {
+			r.Body.Close()
+		}
 		return err != nil
 	})
 	if r, _ := probes.get(t, "GET", "/healthz"); r.StatusCode != 200 {
@@ -279,7 +282,11 @@ func TestDrainEnds(t *testing.T) {
 			return &metrics.Snapshot{}
 		}
 	})
-	go http.Get(s.url + "/metrics")
+	go func() {
+		if r, err := http.Get(s.url + "/metrics"); err == nil {
+			r.Body.Close()
+		}
+	}()
 	s.until(t, "a scrape waits", func() bool { return s.waiting() == 1 })
 	s.end()
 	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "still being written after 50ms") {

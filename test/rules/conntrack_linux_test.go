@@ -196,7 +196,7 @@ func established(from, to netip.Addr, port uint16) (m netlink.Message, err error
 
 // Of include/uapi/linux/netfilter/nfnetlink_queue.h.
 const (
-	queuePacket  = unix.NFNL_SUBSYS_QUEUE<<8 | 0
+	queuePacket  = unix.NFNL_SUBSYS_QUEUE << 8
 	queueVerdict = unix.NFNL_SUBSYS_QUEUE<<8 | 1
 	queueConfig  = unix.NFNL_SUBSYS_QUEUE<<8 | 2
 	cfgCommand   = 1 // attributes of a configuration, a packet and a verdict
