@@ -98,9 +98,10 @@ cluster-up: deps-cluster bin/cluster $(if $(HOLLOW),bin/hollow) ## Bring up the 
 	$(if $(HOLLOW),bin/cluster hollow $(HOLLOW) $(HOLLOW_FLAGS))
 
 .PHONY: cluster-down
-cluster-down: bin/cluster ## Take it down without a trace, and that of test-faults
+cluster-down: bin/cluster ## Take it down without a trace, and those of test-faults and test-runtimes
 	bin/cluster down
 	bin/cluster down --name faults
+	bin/cluster down --name runtimes
 	bin/cluster down --name runtimes
 
 .PHONY: cluster-status
@@ -110,7 +111,7 @@ cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
 ##@ Test
 
 .PHONY: test
-test: deps cluster-up test-root test-e2e test-faults test-runtimes krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
+test: deps cluster-up test-root test-clusters test-runtimes krew-check ## Every level: units, fuzz seeds, namespaces, containerd, image, cluster (root)
 	@echo 'all levels passed; the cluster is still up: make cluster-down takes it down'
 
 .PHONY: test-unit
@@ -132,6 +133,12 @@ test-e2e: build image bin/tools/registry bin/hollow demo-image cluster-up ## Rea
 .PHONY: test-faults
 test-faults: build image demo-image faults-up ## What breaks: connections, kubelets, container runtimes, webhooks, quotas, rights; on a cluster of its own (root)
 	CI=true go test -count=1 -timeout 20m ./test/faults
+
+# Both wait for their clusters most of the time, each for one of its own.
+.PHONY: test-clusters
+test-clusters: build image bin/tools/registry bin/hollow demo-image cluster-up faults-up ## test-e2e and test-faults, side by side (root)
+	bin/cluster import dist/collector-image.tar dist/demo-image.tar
+	CI=true go test -count=1 -timeout 30m ./test/e2e ./test/faults
 
 .PHONY: test-runtimes
 test-runtimes: build image demo-image deps-cluster bin/cluster ## The same pods by two container runtimes, on a cluster that is taken down again (root)
