@@ -117,7 +117,7 @@ func (d *diff) parse(f *factory, args []string) (view *diffView, err error) {
 	if view.a.file == "-" && view.b.file == "-" && !view.kin {
 		return nil, errors.New("only one side can be standard input")
 	}
-	if _, live := together(view.a, view.b); live {
+	if _, live := together(view.a, view.b); live && d.source.from == "" {
 		if err = d.source.collection.Validate(); err != nil {
 			return nil, err
 		}
