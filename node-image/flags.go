@@ -89,6 +89,7 @@ func (c *command) flagsOfBoth(f *flag.FlagSet) {
 	f.BoolFunc("collector.listen.enabled", "accept queues of listening sockets (default false, and true with --metrics=all)", intoChoice(&c.listen))
 	f.BoolFunc("collector.tcp.enabled", "tcp_info of established connections: round trip times, retransmits (default false, and true with --metrics=all)", intoChoice(&c.tcp))
 	f.BoolFunc("collector.ports.enabled", "local ports that connections take (default false, and true with --metrics=all)", intoChoice(&c.ports))
+	f.BoolVar(&c.ConntrackOwners, "collector.conntrack-owners.enabled", false, "whose the entries of the node's conntrack table are; the whole table is dumped for it")
 }
 
 // chosen is what a switch says, and where it was not given, what the set does.

@@ -72,6 +72,7 @@ func TestParse(t *testing.T) {
 		{"--metrics all --collector.listen.enabled=false --collector.tcp.enabled=false --collector.ports.enabled=false --collector.sockproto.enabled=false", with(func(c *collector.Config) { c.Set = metrics.All })},
 		{"--collector.listen.enabled", with(func(c *collector.Config) { c.Listen = true })},
 		{"--collector.tcp.enabled", with(func(c *collector.Config) { c.TCPInfo = true })},
+		{"--collector.conntrack-owners.enabled", with(func(c *collector.Config) { c.ConntrackOwners = true })},
 		{"--collector.ports.enabled", with(func(c *collector.Config) { c.Ports = true })},
 		{"-collector.sockproto.enabled", with(func(c *collector.Config) { c.Protocols = []collector.Protocol{collector.TCP, collector.UDP} })},
 		{"-collector.sockproto.enabled=true -collector.sockproto.protos icmp,tcp", with(func(c *collector.Config) { c.Protocols = []collector.Protocol{collector.TCP, collector.ICMP} })},

@@ -17,20 +17,21 @@ type Config struct {
 	Node      string // the cosanet_node label of every series
 	CRISocket string // instead of the known sockets; empty: those
 
-	Set            metrics.Set
-	PodFilter      *regexp.Regexp // on namespace/name; nil: every pod
-	Host           bool           // with the node's own row
-	Conntrack      bool
-	Snmp           bool           // /proc/net/snmp and snmp6
-	SnmpInclude    *regexp.Regexp // on Proto_Counter, decides for snmp and snmp6 in place of Set; nil: Set does
-	Netstat        bool
-	NetstatInclude *regexp.Regexp
-	Sockstat       bool       // /proc/net/sockstat and sockstat6
-	Netdev         bool       // /proc/net/dev
-	Listen         bool       // the accept queues of listening sockets, by netlink
-	TCPInfo        bool       // tcp_info of established connections, by netlink
-	Ports          bool       // local ports that connections take, by netlink
-	Protocols      []Protocol // whose sockets are counted by state; each costs netlink or one more file
+	Set             metrics.Set
+	PodFilter       *regexp.Regexp // on namespace/name; nil: every pod
+	Host            bool           // with the node's own row
+	Conntrack       bool
+	Snmp            bool           // /proc/net/snmp and snmp6
+	SnmpInclude     *regexp.Regexp // on Proto_Counter, decides for snmp and snmp6 in place of Set; nil: Set does
+	Netstat         bool
+	NetstatInclude  *regexp.Regexp
+	Sockstat        bool       // /proc/net/sockstat and sockstat6
+	Netdev          bool       // /proc/net/dev
+	Listen          bool       // the accept queues of listening sockets, by netlink
+	TCPInfo         bool       // tcp_info of established connections, by netlink
+	Ports           bool       // local ports that connections take, by netlink
+	ConntrackOwners bool       // whose the entries of the node's conntrack table are: a dump of the table; with Host only
+	Protocols       []Protocol // whose sockets are counted by state; each costs netlink or one more file
 
 	Run      string // the asking side's id of this run, repeated in every trailer
 	Encoding metrics.Encoding

@@ -106,7 +106,11 @@ func exhaustPorts(address string) (kept []any, err error) {
 
 // manyConnections connects n times with bare descriptors, which stay open.
 func manyConnections(address string, n int) error {
-	files := unix.Rlimit{Cur: uint64(2*n + 1000), Max: uint64(2*n + 1000)}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return err
+	}
+	files.Cur = files.Max
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -37,8 +38,9 @@ type target struct {
 
 // outcome is what became of a target.
 type outcome struct {
-	result  string // a value of cosanet_walk_sandboxes' label; empty: not visited
-	samples []metrics.Sample
+	result    string // a value of cosanet_walk_sandboxes' label; empty: not visited
+	samples   []metrics.Sample
+	addresses []netip.Addr // of the namespace, where they are asked for; nil: not known
 }
 
 // owns tells whether a process with this cgroup is of the sandbox.

@@ -45,7 +45,7 @@ func FuzzParseDump(f *testing.F) {
 		var counts stateCounts
 		queues := newListeners()
 		sockets := 0
-		_, err := parseDump(datagram, func(socket []byte) error {
+		_, err := parseDump(datagram, inetDiagMsgBytes, func(socket []byte) error {
 			if len(socket) < inetDiagMsgBytes {
 				t.Fatalf("a socket of %d bytes", len(socket))
 			}

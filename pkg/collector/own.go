@@ -47,7 +47,7 @@ func newOwnFamilies(c *Config) *ownFamilies {
 		}),
 	}
 	o.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts(own("cosanet_exporter_info")), []string{"metrics", "sockets", "pod_filter"})
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts(own("cosanet_exporter_info")), []string{"metrics", "sockets", "pod_filter", "sources"})
 	info.WithLabelValues(c.scope()...).Set(1)
 	registerer := prometheus.WrapRegistererWith(prometheus.Labels{"cosanet_node": c.Node}, o.answers)
 	registerer.MustRegister(info, o.scrapes, o.duration, o.inFlight, o.cut, o.walks, o.age)
@@ -67,7 +67,7 @@ func own(name string) prometheus.Opts {
 }
 
 // scope says what the exporter counts, so that a reader knows whether it can answer a question: the set of metrics, the
-// protocols whose sockets are counted, and which pods.
+// protocols whose sockets are counted, which pods, and what is read beside the set.
 func (c *Config) scope() []string {
 	set := c.Set.String()
 	if c.SnmpInclude != nil || c.NetstatInclude != nil || !c.Snmp || !c.Netstat || !c.Sockstat || !c.Netdev || !c.Conntrack || !c.Host {
@@ -81,7 +81,20 @@ func (c *Config) scope() []string {
 	if c.PodFilter != nil {
 		filter = c.PodFilter.String()
 	}
-	return []string{set, strings.Join(sockets, ","), filter}
+	return []string{set, strings.Join(sockets, ","), filter, strings.Join(c.optional(), ",")}
+}
+
+// optional are the sources that are asked for by name.
+func (c *Config) optional() (sources []string) {
+	for _, s := range []struct {
+		name string
+		read bool
+	}{{"listen", c.Listen}, {"tcp", c.TCPInfo}, {"ports", c.Ports}, {ownersSource, c.ConntrackOwners}} {
+		if s.read {
+			sources = append(sources, s.name)
+		}
+	}
+	return sources
 }
 
 // walked counts a walk.

@@ -43,9 +43,15 @@ func dumpUDP(conn *netlink.Conn, buf []byte, family byte, counts *stateCounts) e
 	return dump(conn, sockDiagByFamily, request, buf, func(socket []byte) error { return counts.add(socket[1]) })
 }
 
-// dump asks for all sockets and hands the inet_diag_msg of each to see. It reads into buf instead of gathering the
-// messages: a hostile pod may have 200,000 sockets, of which only the count matters.
+// dump asks for all sockets and hands the inet_diag_msg of each to see.
 func dump(conn *netlink.Conn, kind netlink.HeaderType, request, buf []byte, see func(socket []byte) error) error {
+	return dumpMessages(conn, kind, inetDiagMsgBytes, request, buf, see)
+}
+
+// dumpMessages asks for all there is of a kind and hands each message to see, without its netlink header and of least bytes
+// at least. It reads into buf instead of gathering the messages: a hostile pod may have 200,000 sockets, and a node's
+// connection tracking table millions of entries, of which only the count matters.
+func dumpMessages(conn *netlink.Conn, kind netlink.HeaderType, least int, request, buf []byte, see func(message []byte) error) error {
 	header := netlink.Header{Type: kind, Flags: netlink.Request | netlink.Dump}
 	if _, err := conn.Send(netlink.Message{Header: header, Data: request}); err != nil {
 		return err
@@ -65,17 +71,17 @@ func dump(conn *netlink.Conn, kind netlink.HeaderType, request, buf []byte, see 
 			err = recvErr
 		}
 		if err != nil {
-			return fmt.Errorf("receiving sockets: %w", err)
+			return fmt.Errorf("receiving a dump: %w", err)
 		}
-		if done, err := parseDump(buf[:n], see); done || err != nil {
+		if done, err := parseDump(buf[:n], least, see); done || err != nil {
 			return err
 		}
 	}
 }
 
-// parseDump reads the netlink messages of one datagram: a header of length, type, flags, sequence and port, then the
-// socket. The last message of a dump is NLMSG_DONE.
-func parseDump(datagram []byte, see func(socket []byte) error) (done bool, err error) {
+// parseDump reads the netlink messages of one datagram: a header of length, type, flags, sequence and port, then what it is
+// about. The last message of a dump is NLMSG_DONE.
+func parseDump(datagram []byte, least int, see func(message []byte) error) (done bool, err error) {
 	const headerBytes = unix.NLMSG_HDRLEN
 	for len(datagram) >= headerBytes {
 		size := int(binary.NativeEndian.Uint32(datagram))
@@ -92,7 +98,7 @@ func parseDump(datagram []byte, see func(socket []byte) error) (done bool, err e
 			}
 			return true, nil
 		default:
-			if len(body) < inetDiagMsgBytes {
+			if len(body) < least {
 				return false, errMalformed
 			}
 			if err := see(body); err != nil {

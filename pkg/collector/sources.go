@@ -92,6 +92,8 @@ func (r *reader) sources(host bool) []source {
 		r.devices(),
 		{name: "conntrack", wanted: c.Conntrack, read: r.readConntrack(host)},
 		{name: "softnet", wanted: host, read: r.file("net/softnet_stat", r.parseSoftnet)},
+		{name: "limits", wanted: host, optional: true, read: r.readLimits},
+		{name: "neighbour", wanted: host, optional: true, read: r.readNeighbours},
 		{name: "sockets", wanted: len(r.sockets) > 0, partial: true, read: r.readSockets},
 		{name: "listen", wanted: c.Listen, read: r.readListen},
 		{name: "tcp", wanted: c.TCPInfo, read: r.readTCPInfo},

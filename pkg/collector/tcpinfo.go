@@ -101,6 +101,9 @@ func (t *tcpInfo) add(socket []byte) error {
 	return nil
 }
 
+// nlaTypeMask takes the flags off the type of an attribute (NLA_TYPE_MASK).
+const nlaTypeMask = 0x3fff
+
 // attribute finds an attribute of a netlink message by its type: length, type and value, padded to four bytes.
 func attribute(attributes []byte, kind uint16) []byte {
 	for len(attributes) >= unix.SizeofRtAttr {
@@ -108,7 +111,7 @@ func attribute(attributes []byte, kind uint16) []byte {
 		if size < unix.SizeofRtAttr || size > len(attributes) {
 			return nil
 		}
-		if binary.NativeEndian.Uint16(attributes[2:])&^unix.NLA_F_NESTED == kind {
+		if binary.NativeEndian.Uint16(attributes[2:])&nlaTypeMask == kind {
 			return attributes[unix.SizeofRtAttr:size]
 		}
 		attributes = attributes[min(len(attributes), (size+3)&^3):]

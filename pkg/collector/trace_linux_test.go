@@ -94,7 +94,7 @@ func spelled(name, program, socket, self string) string {
 	if dir := path.Dir(name); path.Base(dir) == "netns" {
 		return dir + "/NAME"
 	}
-	if name == "/proc/1/net/softnet_stat" || strings.HasPrefix(name, "/proc/1/root/") {
+	if allowedPath(name) && strings.HasPrefix(name, "/proc/1/net/") || strings.HasPrefix(name, "/proc/1/root/") {
 		return name
 	}
 	if rest, ok := strings.CutPrefix(name, "/proc/"+self); ok && (rest == "" || rest[0] == '/') && !allowedPath("/proc/N"+rest) {

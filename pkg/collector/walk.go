@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,9 @@ func (w *Walker) visitAll(ctx context.Context, targets []*target) {
 }
 
 // fail says that the namespace could not be read, for want of a process to read it by.
-func (t *target) fail(r *reader) { t.outcome = outcome{"failed", r.success(nil, "process", false)} }
+func (t *target) fail(r *reader) {
+	t.outcome = outcome{result: "failed", samples: r.success(nil, "process", false)}
+}
 
 // visit identifies the process of a target, and reads its namespace unless it is another's too. The process is asked
 // again after the read: whoever dies or moves meanwhile may leave half of one namespace and half of another.
@@ -79,11 +82,15 @@ func (w *Walker) visit(r *reader, t *target) {
 	samples, failed := r.samples(p, sources, w.room.take(cmp.Or(t.size, r.expected)))
 	t.size = len(samples) + 1 // and its info
 	w.addDropped(r)
+	var addresses []netip.Addr
+	if w.config.ConntrackOwners {
+		addresses, _ = r.readAddresses(p) // without them the pod is told that its entries could not be counted
+	}
 	if !p.stillIn(netns, inode) {
 		w.room.giveBack(samples)
 		return
 	}
-	t.samples = samples
+	t.samples, t.addresses = samples, addresses
 	switch {
 	case failed:
 		t.result = "failed"
@@ -200,6 +207,9 @@ func (w *Walker) readHost(done *sync.WaitGroup) {
 		r.openedSnmp = snmp
 		record.Sandbox.Inode = p.netNS()
 		record.Samples, _ = r.samples(p, r.ofHost, w.room.take(r.expected))
+		if w.config.ConntrackOwners {
+			w.hostOwn, _ = r.readAddresses(p)
+		}
 		w.addDropped(r)
 	})
 }

@@ -4,6 +4,7 @@ package collector
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ type Walker struct {
 	// Of the present walk.
 	hostInode  uint64
 	hostRecord []metrics.Record // none or one
+	hostOwn    []netip.Addr     // the host's addresses
 	filtered   int              // sandboxes that the pod filter left out
 	criFailed  error            // why the runtime's list could not be had; nil: it answered
 	noCgroups  error            // why the processes told of no pod; nil: some did, or the node has none
@@ -93,6 +95,7 @@ func (w *Walker) Walk(ctx context.Context) *metrics.Snapshot {
 	w.visitAll(ctx, w.others(found))
 	w.shareOnce(ctx)
 	hostRead.Wait()
+	w.attributeOwners(ctx)
 	return w.snapshot(begin)
 }
 
@@ -117,7 +120,7 @@ const maxFamilies = 4096
 // reset makes ready for the next walk.
 func (w *Walker) reset() {
 	w.walks++
-	w.filtered, w.hostInode, w.hostRecord = 0, 0, w.hostRecord[:0]
+	w.filtered, w.hostInode, w.hostRecord, w.hostOwn = 0, 0, w.hostRecord[:0], nil
 	for bound := range w.dropped {
 		w.dropped[bound].Store(0)
 	}

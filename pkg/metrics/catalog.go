@@ -205,6 +205,7 @@ var (
 		conntrackMetrics, // catalog_conntrack.go
 		deviceMetrics,    // catalog_dev.go
 		tcpMetricsNow,    // catalog_tcp.go
+		nodeMetrics,      // catalog_node.go
 	)
 	byName = index(catalog)
 )

@@ -6,6 +6,7 @@ package metrics
 const (
 	ctnetlinkGlobal = "ctnetlink IPCTNL_MSG_CT_GET_STATS"
 	ctnetlinkCPU    = "ctnetlink IPCTNL_MSG_CT_GET_STATS_CPU, /proc/net/stat/nf_conntrack "
+	ownersRef       = "net/netfilter/nf_conntrack_netlink.c ctnetlink_dump_table; conntrack(8)"
 	conntrackRef    = "net/netfilter/nf_conntrack_core.c; include/uapi/linux/netfilter/nfnetlink_conntrack.h"
 )
 
@@ -40,4 +41,13 @@ var conntrackMetrics = []*Metric{
 	{Name: "cosanet_conntrack_chain_toolong_total", Type: Counter, Unit: "entries", Signal: Drop, Source: ctnetlinkCPU + "chainlength", Ref: conntrackRef,
 		Help:    "Connections not put into the table because its hash chain was too long.",
 		Meaning: "The table's hash is too small for its load, or somebody provokes collisions: raise nf_conntrack_buckets."},
+
+	// Of the table of the NODE's namespace, by whose addresses they are: with --collector.conntrack-owners.enabled alone, since
+	// the whole table is dumped for it.
+	{Name: "cosanet_conntrack_owned_entries", Type: Gauge, Unit: "entries", Signal: Traffic, Labels: []string{"cosanet_protocol", "cosanet_state", "cosanet_direction"}, Source: "ctnetlink IPCTNL_MSG_CT_GET of the node", Ref: ownersRef,
+		Help: "Entries in the connection tracking table of the NODE that are of this namespace, by protocol, state and direction: out, the connection was begun from one of its addresses, or in, it reached one of them, whatever NAT made of it on the way."},
+	{Name: "cosanet_conntrack_owned_limit", Type: Gauge, Unit: "entries", Signal: Info, Source: "/proc/sys/net/netfilter/nf_conntrack_max", Ref: ownersRef,
+		Help: "Limit of the table of the node that those entries are in."},
+	{Name: "cosanet_conntrack_owned_by_none_entries", Type: Gauge, Unit: "entries", Signal: Traffic, Scope: Node, Source: "ctnetlink IPCTNL_MSG_CT_GET of the node", Ref: ownersRef,
+		Help: "Entries in the connection tracking table of the node that are of no namespace of this walk: connections that pass through, of pods that have ended, or of addresses that several namespaces have."},
 }

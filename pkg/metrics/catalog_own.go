@@ -25,8 +25,8 @@ var ownMetrics = []*Metric{
 		Help: "Series that were read and left out of this walk, by the bound that cut them off."},
 
 	// Of the exporter, in its answers only. pkg/collector/own.go has one more, a histogram.
-	{Name: "cosanet_exporter_info", Type: Gauge, Labels: []string{"metrics", "sockets", "pod_filter"}, Ref: ownRef,
-		Help: "What this exporter counts, in its labels: the set of metrics (custom: not as a set has them), the protocols whose sockets are counted, the expression that pods must match; always 1."},
+	{Name: "cosanet_exporter_info", Type: Gauge, Labels: []string{"metrics", "sockets", "pod_filter", "sources"}, Ref: ownRef,
+		Help: "What this exporter counts, in its labels: the set of metrics (custom: not as a set has them), the protocols whose sockets are counted, the expression that pods must match, the sources that are asked for by name; always 1."},
 	{Name: "cosanet_exporter_scrapes_total", Type: Counter, Unit: "scrapes", Labels: []string{"code"}, Ref: ownRef,
 		Help: "Scrapes that were answered, by the HTTP status of the answer."},
 	{Name: "cosanet_exporter_cut_answers_total", Type: Counter, Unit: "answers", Ref: ownRef,

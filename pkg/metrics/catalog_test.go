@@ -106,7 +106,9 @@ func TestSets(t *testing.T) {
 // TestNodeScope pins what the kernel has once for the machine; it grows only with a kernel source to show for it.
 func TestNodeScope(t *testing.T) {
 	want := []string{
-		"cosanet_conntrack_max",
+		"cosanet_conntrack_max", "cosanet_conntrack_owned_by_none_entries",
+		"cosanet_limits_tcp_memory_high_pages", "cosanet_limits_tcp_memory_pressure_pages", "cosanet_limits_tcp_orphans",
+		"cosanet_neighbour_entries", "cosanet_neighbour_limit", "cosanet_neighbour_table_full_total",
 		"cosanet_sockstat_tcp_alloc", "cosanet_sockstat_tcp_mem_pages", "cosanet_sockstat_tcp_orphan", "cosanet_sockstat_udp_mem_pages",
 		"cosanet_softnet_backlog_packets", "cosanet_softnet_dropped_total", "cosanet_softnet_flow_limit_total",
 		"cosanet_softnet_processed_total", "cosanet_softnet_received_rps_total", "cosanet_softnet_time_squeezed_total",

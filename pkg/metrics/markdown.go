@@ -49,6 +49,7 @@ func sections() []section {
 		{"/proc/net/netstat: MPTcpExt", "Multipath TCP; all zero unless a program asks for it.", mptcpMetrics},
 		{"Sockets", "How many there are now: by state, and as /proc/net/sockstat sums them up.", socketMetrics},
 		{"TCP connections and their ports", "What the kernel knows of each connection, summed up; by the sources `tcp` and `ports`, which `--metrics all` has and which need the namespace entered. A histogram is of the connections that there are now.", tcpMetricsNow},
+		{"Limits of the machine, and its neighbours", "Only where the node is no container itself: the kernel shows them in its first namespace alone.", nodeMetrics},
 		{"Connection tracking", "The table of the namespace; most entries of a node are in its host row, where Services are translated.", conntrackMetrics},
 		{"Devices and receive queues", "/proc/net/dev of the namespace, and /proc/net/softnet_stat of the node.", deviceMetrics},
 		{"The collector itself", "Identity, and how the walk went. In every set.", ownMetrics},

@@ -28,7 +28,7 @@ or full name, of a family with labels by their values: proc_net_tcp{LISTEN}.`,
 // listColumns writes the columns by the tables that they are in.
 func listColumns(w io.Writer) error {
 	var b strings.Builder
-	for shown, title := range [...]string{inDefault: "In every table:", inWide: "With -o wide:", inSockets: "With --sockets:"} {
+	for shown, title := range [...]string{inDefault: "In every table:", inWide: "With -o wide:", inSockets: "With --sockets:", inTCP: "With --tcp:", inOwners: "With --conntrack-owners:"} {
 		fmt.Fprintln(&b, title)
 		for _, c := range builtin() {
 			if int(c.shown) == shown {

@@ -31,6 +31,8 @@ const (
 	inDefault shown = iota
 	inWide
 	inSockets // with --sockets
+	inTCP     // with --tcp
+	inOwners  // with --conntrack-owners
 )
 
 const (
@@ -92,6 +94,24 @@ func builtin() []column {
 		socketState("SYNRECV", "synReceived", "SYN_RECV", "sockets in the middle of a peer's handshake"),
 		socketState("CLOSEWAIT", "closeWait", "CLOSE_WAIT", "sockets that the peer closed and the program did not"),
 		socketState("LISTEN", "listening", "LISTEN", "listening sockets"),
+
+		{name: "RTT", key: "rttMilliseconds", formula: formula{sum: []string{"cosanet_tcp_rtt_seconds"}, quantile: 0.5, times: 1000}, shown: inTCP,
+			meaning: "round trip time of established connections in milliseconds, the median"},
+		{name: "RTT99", key: "rtt99Milliseconds", formula: formula{sum: []string{"cosanet_tcp_rtt_seconds"}, quantile: 0.99, times: 1000}, shown: inTCP,
+			meaning: "the same that 99 of 100 connections are not above"},
+		{name: "CONNRETR%", key: "connectionRetransmitPercent", formula: formula{sum: []string{"cosanet_tcp_retransmitted_segments"}, over: []string{"cosanet_tcp_sent_segments"}, least: 100}, shown: inTCP,
+			meaning: "segments that the connections established now have sent again since they began, per hundred sent"},
+		{name: "UNACKED", key: "unackedSegments", formula: formula{sum: []string{"cosanet_tcp_unacked_segments"}}, shown: inTCP,
+			meaning: "segments sent and not yet acknowledged"},
+		{name: "PORTS%", key: "portPercent", formula: formula{sum: []string{"cosanet_ports_used"}, over: []string{"cosanet_ports_limit"}}, shown: inTCP, mark: threshold{80, 95},
+			meaning: "local ports that connections to one destination take, of those that there are; the fullest destination"},
+
+		{name: "HOSTCT", key: "hostConntrack", formula: formula{sum: []string{ownedEntries}}, shown: inOwners,
+			meaning: "entries of the node's conntrack table that are of the pod, to it or from it"},
+		{name: "HOSTCTOUT", key: "hostConntrackOut", formula: formula{sum: []string{ownedEntries}, values: []string{"out"}}, shown: inOwners,
+			meaning: "those of connections that the pod began"},
+		{name: "HOSTCTIN", key: "hostConntrackIn", formula: formula{sum: []string{ownedEntries}, values: []string{"in"}}, shown: inOwners,
+			meaning: "those of connections that came to the pod"},
 	}
 }
 
@@ -99,11 +119,10 @@ func socketState(name, key, state, meaning string) column {
 	return column{name: name, key: key, formula: formula{sum: []string{"cosanet_proc_net_tcp"}, values: []string{state}}, shown: inSockets, meaning: "TCP " + meaning}
 }
 
-// columnsOf are the columns of the default or the wide table, with those of --sockets.
-func columnsOf(wide, sockets bool) []column {
-	return slices.DeleteFunc(builtin(), func(c column) bool {
-		return c.shown == inWide && !wide || c.shown == inSockets && !sockets
-	})
+// columnsOf are the columns of the default or the wide table, with those of --sockets, --tcp and --conntrack-owners.
+func columnsOf(wide, sockets, tcp, owners bool) []column {
+	shown := [...]bool{inDefault: true, inWide: wide, inSockets: sockets, inTCP: tcp, inOwners: owners}
+	return slices.DeleteFunc(builtin(), func(c column) bool { return !shown[c.shown] })
 }
 
 // parseColumns reads --columns: names of columns, or metrics by their short or full name, of a labelled family with the
@@ -150,6 +169,9 @@ func parseColumn(name string) (column, error) {
 		return column{}, unknownColumn(name, family)
 	}
 	c := column{name: m.Short(), key: m.Short(), formula: formula{sum: []string{m.Name}}, bytes: m.Unit == "bytes", meaning: m.Help}
+	if m.Type == metrics.Histogram { // of which the one number is the median
+		c.quantile, c.times = 0.5, 1
+	}
 	for value := range strings.SplitSeq(values, ",") {
 		if value != "" {
 			c.values = append(c.values, value)
@@ -221,7 +243,7 @@ func (c *column) counts() bool {
 func set(columns []column, at metrics.Set) metrics.Set {
 	for i := range columns {
 		for _, name := range columns[i].families() {
-			if m, ok := metrics.Lookup(name); ok && !m.In(at) && !isOf(name, "sockets") {
+			if m, ok := metrics.Lookup(name); ok && !m.In(at) && !isOf(name, "sockets") && optionalSource(name) == "" {
 				return metrics.All
 			}
 		}

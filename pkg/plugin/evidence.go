@@ -75,6 +75,31 @@ func fullQueues(r *row) (lines []string) {
 	return lines
 }
 
+// fullestTuples name the destinations that take the most local ports.
+func fullestTuples(r *row) (lines []string) {
+	limit := r.sumOf("cosanet_ports_limit")
+	for i := range r.last.Samples {
+		if s := &r.last.Samples[i]; s.Metric.Name == "cosanet_ports_tuple_used" {
+			to := net.JoinHostPort(label(s, "cosanet_port_destination"), label(s, "cosanet_port_number"))
+			lines = append(lines, fmt.Sprintf("from %s to %s: %s of %s ports", label(s, "cosanet_port_source"), to, number(s.Value), number(limit.value)))
+		}
+	}
+	return lines
+}
+
+// slowConnections say how the connections of a pod that loses segments fare now.
+func slowConnections(r *row) (lines []string) {
+	if p50, p99 := r.quantile("cosanet_tcp_rtt_seconds", 0.5), r.quantile("cosanet_tcp_rtt_seconds", 0.99); p50.state == present {
+		lines = append(lines, fmt.Sprintf("round trips of its connections: half up to %s ms, 99 of 100 up to %s ms", number(1000*p50.value), number(1000*p99.value)))
+	}
+	for _, state := range []string{"loss", "recovery"} {
+		if v := r.sumOf("cosanet_tcp_congestion_state", state); v.state == present && v.value > 0 {
+			lines = append(lines, plural(int(v.value), "connection")+" now in the state "+state)
+		}
+	}
+	return append(lines, sampledNotes([]*row{r})...)
+}
+
 // droppingDevices names the devices that dropped anything in the window.
 func droppingDevices(r *row) (lines []string) {
 	if r.last == nil {

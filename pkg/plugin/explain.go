@@ -58,6 +58,7 @@ Exit codes: as ever, and with --check 3 where there are findings.`,
 	fs.SortFlags = false
 	e.selects.addFlags(fs)
 	e.ask.addIntervalFlag(fs)
+	e.ask.addOwnersFlag(fs)
 	fs.Lookup("interval").DefValue = "5s"
 	e.ask.interval = 5 * time.Second // a rate of one a second is then five events, and no accident
 	fs.Var(&e.severity, "severity", "no findings below this `SEVERITY`. It is info, warning or critical")
@@ -96,7 +97,10 @@ func (e *explain) parse(namespace string, args []string) (view *explainView, err
 	if view.ask, err = e.ask.ask(); err != nil {
 		return nil, err
 	}
-	view.ask.Only = readByRules(view.rules)
+	if !e.ask.owners {
+		view.rules = withoutOwners(view.rules)
+	}
+	view.ask.Only = append(readByRules(view.rules), sampledRatio)
 	return view, nil
 }
 
@@ -105,7 +109,7 @@ func rulesOfTop() []rule {
 	return slices.DeleteFunc(ownRules(), func(r rule) bool {
 		return r.worst != nil || slices.ContainsFunc(r.measure.families(), func(family string) bool {
 			m, ok := metrics.Lookup(family)
-			return !ok || !m.In(metrics.Default) || isOf(family, "sockets")
+			return !ok || !m.In(metrics.Default) || isOf(family, "sockets") || optionalSource(family) != ""
 		})
 	})
 }

@@ -17,16 +17,22 @@ func readFailed(r *metrics.Record, family string) bool {
 }
 
 // isOf tells whether a family is read from a source: the source's name is the first word of the family's. The counts of
-// sockets by state, and the two files of sockstat, are named otherwise.
+// sockets by state, the two files of sockstat, and what is of the node's conntrack table, are named otherwise.
 func isOf(family, source string) bool {
-	word, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(family, "cosanet_"), "proc_net_"), "_")
+	name, original := strings.CutPrefix(strings.TrimPrefix(family, "cosanet_"), "proc_net_")
+	word, _, _ := strings.Cut(name, "_")
+	owned := strings.HasPrefix(name, "conntrack_owned_")
 	switch source {
 	case "sockets":
-		return slices.Contains([]string{"tcp", "udp", "icmp", "udplite", "raw"}, word)
+		return original && slices.Contains([]string{"tcp", "udp", "icmp", "udplite", "raw"}, word)
+	case "tcp":
+		return !original && word == "tcp"
 	case "sockstat6":
 		return word == "sockstat"
+	case ownersSource:
+		return owned
 	}
-	return word == source
+	return word == source && !owned
 }
 
 // failures words which sources could not be read of which row, one line a source.

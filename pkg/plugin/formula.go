@@ -13,6 +13,9 @@ type formula struct {
 	values []string // label values that a series must have to count
 	over   []string // the value is a percentage of the sum of these
 	least  float64  // for a percentage: the units of over below which there is too little traffic to say
+
+	quantile float64 // in place of all that: 0.99 is what 99 of 100 are not above, of the one histogram in sum
+	times    float64 // the unit of that: 1000 makes milliseconds of seconds
 }
 
 // share tells whether the value is a percentage.
@@ -29,6 +32,11 @@ func (f *formula) families() []string { return slices.Concat(f.sum, f.minus, f.o
 
 // read computes the value for a row.
 func (f *formula) read(r *row) reading {
+	if f.quantile > 0 {
+		v := r.quantile(f.sum[0], f.quantile)
+		v.value *= f.times
+		return v
+	}
 	sum := r.total(f.sum, f.values)
 	if less := r.total(f.minus, f.values); sum.state == present && less.state == present {
 		sum.value = max(0, sum.value-less.value)
@@ -40,7 +48,7 @@ func (f *formula) read(r *row) reading {
 	}
 	over := r.total(f.over, nil)
 	units := over.value
-	if r.window > 0 {
+	if m, ok := metrics.Lookup(f.over[0]); ok && m.Type == metrics.Counter && r.window > 0 {
 		units *= r.window.Seconds()
 	}
 	switch {

@@ -127,7 +127,7 @@ type refreshed struct{}
 func newPage(v *topView) *page {
 	p := &page{view: v, now: newCurrent(), rules: rules(), past: history{}, sorted: -1, width: 80, height: 24}
 	p.columns = slices.Clone(v.columns)
-	for _, c := range columnsOf(true, v.ask.Sockets) {
+	for _, c := range columnsOf(true, v.ask.Sockets, v.ask.brings("tcp", "ports"), v.ask.brings(ownersSource)) {
 		if !slices.ContainsFunc(p.columns, func(have column) bool { return have.name == c.name }) {
 			p.columns = append(p.columns, c)
 		}

@@ -24,7 +24,7 @@ func watched(t *testing.T) *page {
 	t.Helper()
 	selection := anything()
 	selection.Namespace = "shop"
-	p := newPage(&topView{selection: selection, columns: columnsOf(false, false), ask: Ask{Interval: watchInterval}})
+	p := newPage(&topView{selection: selection, columns: columnsOf(false, false, false, false), ask: Ask{Interval: watchInterval}})
 	send(p, tea.WindowSizeMsg{Width: 110, Height: 14})
 	var pods []livePod
 	for _, node := range []string{"node-1", "node-2"} {
@@ -212,7 +212,7 @@ func TestLivekeys(t *testing.T) {
 func TestLiveHostile(t *testing.T) {
 	for _, text := range append([]string{notUTF8}, hostileTexts...) {
 		frames := hostileFrames(t, text)
-		view := &topView{selection: anything(), columns: columnsOf(true, false), ask: Ask{Interval: time.Second}}
+		view := &topView{selection: anything(), columns: columnsOf(true, false, false, false), ask: Ask{Interval: time.Second}}
 		var out, errOut bytes.Buffer
 		p := newPage(view)
 		a := &appended{view: view, f: &factory{streams: genericiooptions.IOStreams{Out: &out, ErrOut: messages{&errOut}}}, now: newCurrent(), said: map[string]bool{}}
@@ -267,7 +267,7 @@ func TestSparkline(t *testing.T) {
 
 // The past goes back a minute, a point a second at most, and twenty points at least.
 func TestHistory(t *testing.T) {
-	columns := columnsOf(false, false)
+	columns := columnsOf(false, false, false, false)
 	for _, tt := range []struct {
 		every time.Duration
 		want  int

@@ -152,7 +152,7 @@ There is no configuration file: what no flag says comes from the environment, th
 	b.WriteString("\n## Flags of all commands\n\nThose of kubectl, behind the name of the command: `kubectl cosanet top --context NAME`.\n\n" + flagTable(root.PersistentFlags()))
 	b.WriteString("\n## Columns of top\n\n| Column | in | `!` from | `!!` from | is | key in `-o json` |\n|---|---|---|---|---|---|\n")
 	for _, c := range builtin() {
-		in := [...]string{inDefault: "every table", inWide: "`-o wide`", inSockets: "`--sockets`"}[c.shown]
+		in := [...]string{inDefault: "every table", inWide: "`-o wide`", inSockets: "`--sockets`", inTCP: "`--tcp`", inOwners: "`--conntrack-owners`"}[c.shown]
 		key := ""
 		if c.key != "" {
 			key = "`" + c.key + "`"

@@ -33,6 +33,7 @@ func (p PodRef) String() string { return p.Namespace + "/" + p.Name }
 type Ask struct {
 	Metrics  metrics.Set
 	Sockets  bool          // count sockets per state by sock_diag as well, whatever the set
+	Sources  []string      // sources that the set does not bring by itself, see optionalSources
 	Samples  int           // frames each collector sends: 1 for totals, 2 for rates
 	Interval time.Duration // between two frames
 	Only     []string      // families that the view reads, beside what the collector says of itself; nil for all of Metrics

@@ -178,6 +178,9 @@ func (o *order) args() []string {
 	if o.ask.Sockets {
 		args = append(args, "--collector.sockproto.enabled")
 	}
+	for _, source := range o.ask.Sources {
+		args = append(args, "--collector."+strings.ReplaceAll(source, "_", "-")+".enabled")
+	}
 	return args
 }
 

@@ -23,7 +23,7 @@ func (ask Ask) reads(family string) bool {
 		return true
 	}
 	m, ok := metrics.Lookup(family)
-	return ok && own(m)
+	return ok && (own(m) || slices.Contains(ask.Only, m.Family().Name))
 }
 
 // spare leaves in a frame's text the families that the view reads. The frame has proved by then that it is whole.
@@ -106,6 +106,9 @@ func readBy(columns []column) []string {
 		if slices.Contains(columns[i].sum, "cosanet_conntrack_curr") {
 			families = append(families, "cosanet_conntrack_max") // which the cell of a node says the share of
 		}
+	}
+	if slices.ContainsFunc(families, func(family string) bool { return isOf(family, "tcp") }) {
+		families = append(families, sampledRatio) // by which it is said
 	}
 	slices.Sort(families)
 	return slices.Compact(families)

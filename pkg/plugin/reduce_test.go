@@ -19,7 +19,7 @@ func TestReduce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, columns := range map[string][]column{"default": columnsOf(false, false), "all": columnsOf(true, true), "custom": custom} {
+	for name, columns := range map[string][]column{"default": columnsOf(false, false, false, false), "all": columnsOf(true, true, true, true), "custom": custom} {
 		for _, samples := range []int{1, 2} {
 			whole, wholly := read(t, Ask{}, samples)
 			reduced, held := read(t, Ask{Only: readBy(columns)}, samples)

@@ -36,6 +36,7 @@ type reply struct {
 	metrics string // default, errors, all or custom
 	sockets string // protocols whose sockets it counts by state: "tcp,udp"
 	filter  string // --collector.pod-filter: it leaves out all other pods
+	sources string // of those that no set or only the set of all brings: "listen,tcp,ports"
 }
 
 // readReply reads an exporter's text, as far as it was asked for: what runtime and process say of themselves is nobody's
@@ -72,7 +73,7 @@ func (a *reply) note(r *metrics.Record) {
 			a.version = cmp.Or(a.version, labelOf(s, "version"))
 		case ownFamilies + "info":
 			a.known = true
-			a.metrics, a.sockets, a.filter = labelOf(s, "metrics"), labelOf(s, "sockets"), labelOf(s, "pod_filter")
+			a.metrics, a.sockets, a.filter, a.sources = labelOf(s, "metrics"), labelOf(s, "sockets"), labelOf(s, "pod_filter"), labelOf(s, "sources")
 		}
 	}
 }
@@ -100,6 +101,11 @@ func (a *reply) lacks(ask Ask) error {
 		return advise(fmt.Errorf("its exporter counts the metrics of --metrics %s, not %s", a.metrics, ask.Metrics), "kubectl cosanet serve --metrics all")
 	case ask.Sockets && !a.counts("tcp", "udp"):
 		return advise(errors.New("its exporter does not count sockets"), "kubectl cosanet serve --sockets")
+	}
+	for _, source := range ask.Sources {
+		if !slices.Contains(strings.Split(a.sources, ","), source) {
+			return fmt.Errorf("its exporter does not read %s (--collector.%s.enabled)", source, strings.ReplaceAll(source, "_", "-"))
+		}
 	}
 	return nil
 }
@@ -175,5 +181,6 @@ func (ask Ask) wants(family string) bool {
 
 // has tells whether a metric was asked for.
 func (ask Ask) has(m *metrics.Metric) bool {
-	return m.In(ask.Metrics) || ask.Sockets && isOf(m.Name, "sockets")
+	return m.In(ask.Metrics) || ask.Sockets && isOf(m.Name, "sockets") ||
+		slices.ContainsFunc(ask.Sources, func(source string) bool { return isOf(m.Name, source) })
 }

@@ -92,7 +92,7 @@ type reportView struct {
 }
 
 func (r *reportFlags) parse(namespace string, args []string) (view *reportView, err error) {
-	view = &reportView{source: r.source, rules: rules(), columns: reportColumns(), severity: r.severity, file: r.file}
+	view = &reportView{source: r.source, rules: withoutOwners(rules()), columns: reportColumns(), severity: r.severity, file: r.file}
 	if view.format, err = formatOfReport(r.format, r.file); err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (v *reportView) readable(f *factory) error {
 
 // reportColumns are those of the wide table, but what the page says elsewhere.
 func reportColumns() []column {
-	return slices.DeleteFunc(columnsOf(true, false), func(c column) bool { return c.name == "FINDINGS" || c.name == "IP" })
+	return slices.DeleteFunc(columnsOf(true, false, false, false), func(c column) bool { return c.name == "FINDINGS" || c.name == "IP" })
 }
 
 // readByReport are the families that rules and columns need, and beside them all that mean trouble: the numbers at the end

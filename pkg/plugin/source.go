@@ -133,6 +133,8 @@ func (f *Fleet) hasPods(sel *Selection, path string) error {
 type askFlags struct {
 	metrics  string
 	sockets  bool
+	tcp      bool
+	owners   bool
 	interval time.Duration
 	given    func() bool // whether somebody chose the interval
 }
@@ -140,6 +142,12 @@ type askFlags struct {
 func (a *askFlags) addSetFlag(fs *pflag.FlagSet, set metrics.Set) {
 	fs.StringVar(&a.metrics, "metrics", set.String(), "which `SET` to read: default, errors or all")
 	fs.BoolVar(&a.sockets, "sockets", false, "count sockets by state as well")
+	fs.BoolVar(&a.tcp, "tcp", false, "show round trip times, retransmits and local ports of connections as well")
+	a.addOwnersFlag(fs)
+}
+
+func (a *askFlags) addOwnersFlag(fs *pflag.FlagSet) {
+	fs.BoolVar(&a.owners, "conntrack-owners", false, "count whose the entries of the node's conntrack table are. The whole table is read for it, which takes a second for a million entries")
 }
 
 func (a *askFlags) addIntervalFlag(fs *pflag.FlagSet) {
@@ -157,7 +165,7 @@ func (a *askFlags) ask() (Ask, error) {
 	if a.interval < 0 || a.interval > 0 && a.interval < least {
 		return Ask{}, fmt.Errorf("--interval %s: use 0 for totals, or %s and more for rates", a.interval, least)
 	}
-	ask := Ask{Metrics: set, Sockets: a.sockets, Samples: 1}
+	ask := Ask{Metrics: set, Sockets: a.sockets, Sources: a.sources(set), Samples: 1}
 	if a.interval > 0 {
 		ask.Samples, ask.Interval, ask.Implied = 2, a.interval, !a.given()
 	}

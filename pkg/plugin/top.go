@@ -102,7 +102,7 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 	if view.printer, err = t.output.printer(); err != nil {
 		return nil, err
 	}
-	view.columns = columnsOf(t.output.format == "wide", t.ask.sockets)
+	view.columns = columnsOf(t.output.format == "wide", t.ask.sockets, t.ask.tcp, t.ask.owners)
 	if t.columns != "" {
 		if view.columns, err = parseColumns(t.columns); err != nil {
 			return nil, fmt.Errorf("--columns: %w", err)
@@ -127,6 +127,9 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 		view.ask.Metrics = set(needed, view.ask.Metrics)
 	}
 	view.ask.Sockets = view.ask.Sockets || countSockets(needed)
+	view.ask.Sources = append(view.ask.Sources, sourcesFor(readBy(needed), view.ask.Metrics)...)
+	slices.Sort(view.ask.Sources)
+	view.ask.Sources = slices.Compact(view.ask.Sources)
 	if view.printer == nil || view.output.named() || view.by != byPod {
 		view.ask.Only = readBy(needed)
 	}
@@ -231,7 +234,7 @@ func (v *topView) annotate(f *factory, rows []*row, rates, whole bool) {
 	if v.ask.Samples > 1 && !rates && len(rows) > 0 {
 		fmt.Fprintln(f.streams.ErrOut, "There is one sample: totals since each pod's start, not rates.")
 	}
-	for _, line := range append(notes(rows), failures(rows)...) {
+	for _, line := range slices.Concat(notes(rows), failures(rows), sampledNotes(rows)) {
 		fmt.Fprintln(f.streams.ErrOut, line)
 	}
 }

@@ -49,6 +49,11 @@ bin/cluster exec node-1 -- env COSANET_BENCH_PODS=$pods "$PWD/bin/collector.test
 echo "# From 10 to 1,000 plain namespaces"
 bin/collector.test -test.run '^$' -test.bench '^BenchmarkGrowth$' -test.benchtime 10x
 
+echo "# What each source with a switch adds to a walk over 150 plain namespaces, without and with one more that has 200,000 sockets"
+bin/collector.test -test.run '^$' -test.bench '^BenchmarkSources$' -test.benchtime 10x
+echo "# Owners of the entries of a connection tracking table"
+bin/collector.test -test.run '^$' -test.bench '^BenchmarkOwners$' -test.benchtime 5x
+
 echo "# On the node: exporters as processes, scraped over loopback, in turn with the bare reads of the same files, and a body of the same size written"
 go test -c -o bin/bench.test ./test/bench
 cp "$KUBECONFIG" bin/bench.kubeconfig

@@ -138,6 +138,17 @@ func connectionProofs() []proof {
 			},
 		},
 		{
+			rule: "ports-exhausted", how: "96 connections to one address and port, by a client with 100 local ports (`ip_local_port_range`)",
+			says: "to " + nodeIP + ":7000: 96 of 100 ports",
+			prepare: func(w *world) error {
+				if err := w.sysctl("ipv4/ip_local_port_range", "20000 20099"); err != nil {
+					return err
+				}
+				return w.accept(":7000", echo)
+			},
+			provoke: func(w *world) error { _, err := w.dialFromPod(96); return err },
+		},
+		{
 			rule: "tcp-memory-pressure",
 			unproven: "`net.ipv4.tcp_mem` and `tcp_max_orphans` are the machine's: all connections of everything that runs on it would be cut. " +
 				"Shown with counters that were made up",

@@ -44,6 +44,7 @@ func conntrackProofs() []proof {
 	return []proof{
 		{
 			rule: "conntrack-full", node: true, how: "a table of which 92 in 100 entries are taken by datagrams that nobody answers",
+			also:    []string{"conntrack-owner"}, // they came to the node itself
 			prepare: prepare,
 			provoke: func(w *world) error {
 				limit, err := tableLimit()
@@ -54,7 +55,18 @@ func conntrackProofs() []proof {
 			},
 		},
 		{
-			rule: "conntrack-early-drops", node: true, how: "3000 more of them than the table has room for", also: []string{"conntrack-full"},
+			rule: "conntrack-owner", how: "60 in 100 entries of the node's table are of the pod's connections",
+			prepare: func(w *world) error {
+				limit, err := tableLimit()
+				if err != nil {
+					return err
+				}
+				pod := netip.MustParseAddr(podIP)
+				return addEstablished(limit/100*60, func(i int) (from, to netip.Addr) { return pod, netip.AddrFrom4([4]byte{198, 51, 100, byte(i >> 16)}) })
+			},
+		},
+		{
+			rule: "conntrack-early-drops", node: true, how: "3000 more of them than the table has room for", also: []string{"conntrack-full", "conntrack-owner"},
 			prepare: prepare,
 			provoke: func(w *world) error {
 				limit, err := tableLimit()
@@ -114,16 +126,32 @@ func fillEstablished() error {
 	if err != nil {
 		return err
 	}
+	to := netip.MustParseAddr("198.51.100.1")
+	if err := addEstablished(limit, func(i int) (_, _ netip.Addr) { return netip.AddrFrom4([4]byte{192, 0, 2, byte(i >> 16)}), to }); err != nil {
+		return err
+	}
+	count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(string(count))); err != nil || n < limit {
+		return fmt.Errorf("the table has %d entries, want %d (%v)", n, limit, err)
+	}
+	return nil
+}
+
+// addEstablished adds n entries, each of a flow between the addresses of its number, whose low 16 bits are the port.
+// The last ones may find the table full.
+func addEstablished(n int, between func(i int) (from, to netip.Addr)) error {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	to := netip.MustParseAddr("198.51.100.1")
-	for next := 0; next < limit; {
+	for next := 0; next < n; {
 		var batch []netlink.Message
 		for range 200 {
-			from := netip.AddrFrom4([4]byte{192, 0, 2, byte(next >> 16)})
+			from, to := between(next)
 			entry, err := established(from, to, uint16(next))
 			if err != nil {
 				return err
@@ -136,18 +164,11 @@ func fillEstablished() error {
 			return err
 		}
 		if _, err := c.Receive(); err != nil {
-			if next < limit {
+			if next < n {
 				return fmt.Errorf("entry %d: %w", next, err)
 			}
-			break // the last ones find the table full
+			break
 		}
-	}
-	count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
-	if err != nil {
-		return err
-	}
-	if n, err := strconv.Atoi(strings.TrimSpace(string(count))); err != nil || n < limit {
-		return fmt.Errorf("the table has %d entries, want %d (%v)", n, limit, err)
 	}
 	return nil
 }

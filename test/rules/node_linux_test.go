@@ -131,7 +131,7 @@ func (n *node) explain() (v verdict) {
 	var out, messages bytes.Buffer
 	var ledger plugin.Ledger
 	streams := genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &messages}
-	if code := plugin.Main(n.t.Context(), plugin.Build{Version: "test"}, streams, &ledger, []string{"explain", "-A", "-o", "json", "--from", n.walks}); code != 0 {
+	if code := plugin.Main(n.t.Context(), plugin.Build{Version: "test"}, streams, &ledger, []string{"explain", "-A", "--conntrack-owners", "-o", "json", "--from", n.walks}); code != 0 {
 		n.t.Fatalf("explain ended with %d: %s", code, &messages)
 	}
 	if err := json.Unmarshal(out.Bytes(), &v); err != nil {

@@ -84,7 +84,7 @@ func newWorld(cgroup string) (*world, error) {
 	}
 	c := &collector.Config{
 		Node: "node-1", Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true,
-		Protocols: collector.AllProtocols(), CRISocket: "/none",
+		TCPInfo: true, Ports: true, ConntrackOwners: true, Protocols: collector.AllProtocols(), CRISocket: "/none",
 	}
 	w.walker = collector.NewWalker(c)
 	return w, w.wire()
