@@ -173,13 +173,13 @@ func TestObserveFailures(t *testing.T) {
 			}
 		}, []string{"somebody deleted it"}},
 		{"no answer in time", func(s *apiServer, c *Collection) {
-			c.Timeout = 300 * time.Millisecond
+			c.Timeout = 3 * time.Second
 			s.life = []corev1.PodStatus{waitingFor("ContainerCreating", "")}
 			s.events = []corev1.Event{{Reason: "FailedCreatePodSandBox", Message: "no runtime for \"kata\" is configured"}}
 			s.log = func(w http.ResponseWriter, _ *corev1.Pod, _ int) {
 				answer(w, failure(http.StatusBadRequest, metav1.StatusReasonBadRequest, "the container is waiting to start: ContainerCreating"))
 			}
-		}, []string{"no answer within 300ms, last ", ": FailedCreatePodSandBox: no runtime", "kubectl get events -n default", "--timeout"}},
+		}, []string{"no answer within 3s, last ", ": FailedCreatePodSandBox: no runtime", "kubectl get events -n default", "--timeout"}},
 		{"log cut once", func(s *apiServer, _ *Collection) {
 			s.life = []corev1.PodStatus{running, exited(0, "")}
 			s.log = func(w http.ResponseWriter, pod *corev1.Pod, reading int) {

@@ -18,16 +18,16 @@ func TestObserveSilentKubelet(t *testing.T) {
 		want []string // parts of the node's error; none: it goes well
 	}{
 		{"no answer of the kubelet", func(s *apiServer, c *Collection) {
-			c.Timeout = 300 * time.Millisecond
+			c.Timeout = 3 * time.Second
 			s.life = []corev1.PodStatus{{}}
 			s.log = func(w http.ResponseWriter, _ *corev1.Pod, _ int) {
 				answer(w, failure(http.StatusInternalServerError, metav1.StatusReasonInternalError, "dial tcp 192.0.2.1:10250: connect: connection refused"))
 			}
-		}, []string{"no answer within 300ms, last waiting for the kubelet: the kubelet does not answer the API server: dial tcp 192.0.2.1:10250", "kubectl describe node a"}},
+		}, []string{"no answer within 3s, last waiting for the kubelet: the kubelet does not answer the API server: dial tcp 192.0.2.1:10250", "kubectl describe node a"}},
 		{"kubelet that hangs", func(s *apiServer, c *Collection) {
-			c.Timeout = 300 * time.Millisecond
+			c.Timeout = 3 * time.Second
 			s.log = func(w http.ResponseWriter, _ *corev1.Pod, _ int) { time.Sleep(shortPatience + time.Second) }
-		}, []string{"no answer within 300ms, last counting: the kubelet does not answer the API server: it hangs or is cut off", "kubectl describe node a"}},
+		}, []string{"no answer within 3s, last counting: the kubelet does not answer the API server: it hangs or is cut off", "kubectl describe node a"}},
 		{"kubelet restarted", func(s *apiServer, _ *Collection) {
 			s.log = func(w http.ResponseWriter, pod *corev1.Pod, reading int) {
 				if reading <= 2 {
