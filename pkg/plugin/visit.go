@@ -132,13 +132,9 @@ func (v *visit) create(ctx context.Context) error {
 	defer cancel()
 	asked := v.order.pod()
 	v.ledger.enter(v.ref())
-	var pod *corev1.Pod
-	err := patiently(ctx, func() (err error) {
-		pod, err = v.pods().Create(ctx, asked, metav1.CreateOptions{})
-		return err
-	})
-	if err != nil && (lost(err) || apierrors.IsAlreadyExists(err)) {
-		pod, err = v.find(ctx, err)
+	pod, err := v.ensure(ctx, asked)
+	if err != nil && lost(err) { // its name is this run's alone: asking once more makes no second pod
+		pod, err = v.ensure(ctx, asked)
 	}
 	if err != nil && !lost(err) {
 		v.ledger.strike(v.ref()) // a clear no: it never was
@@ -151,6 +147,18 @@ func (v *visit) create(ctx context.Context) error {
 		return advise(fmt.Errorf("a webhook of the cluster changed collector pod %s: %s", v.ref(), strings.Join(changes, ", ")), "%s", exempt)
 	}
 	return nil
+}
+
+// ensure asks for the pod, and looks for it where the answer does not say whether it was made.
+func (v *visit) ensure(ctx context.Context, asked *corev1.Pod) (pod *corev1.Pod, err error) {
+	err = patiently(ctx, func() (err error) {
+		pod, err = v.pods().Create(ctx, asked, metav1.CreateOptions{})
+		return err
+	})
+	if err != nil && (lost(err) || apierrors.IsAlreadyExists(err)) {
+		return v.find(ctx, err)
+	}
+	return pod, err
 }
 
 // find looks for the pod of this very run after the answer to its creation was lost. It looks again: what the API
