@@ -149,8 +149,9 @@ func (f *follower) scrapes(ctx context.Context, e *exporter, take func(*metrics.
 	return err
 }
 
-// take hands a frame on. The first one of a term ends the term before, of which nothing is handed on from then on; if both
-// counted at nearly the same time, it is left out: there is no rate over next to nothing.
+// take hands a frame on. The first one of a term ends the term before, of which nothing is handed on from then on. What was
+// counted at nearly the same time as the last frame, or a little before it, is left out: there is no rate over next to nothing.
+// By more than a little, it is the clock that was set back.
 func (f *follower) take(ctx context.Context, s *metrics.Snapshot, first bool, end func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -162,10 +163,10 @@ func (f *follower) take(ctx context.Context, s *metrics.Snapshot, first bool, en
 		f.retire = end
 		if before != nil {
 			before()
-			if s.Time.Sub(f.at).Abs() < f.vigil.ask.Interval/2 {
-				return
-			}
 		}
+	}
+	if later := s.Time.Sub(f.at); f.frames > 0 && later < f.vigil.ask.Interval/2 && later > -f.headroom() {
+		return
 	}
 	if f.frames++; f.frames == 1 {
 		f.from = s.Time

@@ -23,6 +23,8 @@ type podWatch struct {
 	mu      sync.Mutex
 	inboxes map[string]*inbox // by the pod's name
 	broken  error             // why nothing can be watched, now or later
+	opened  bool              // a watch was opened, or could not be
+	lapses  int               // how often it broke, or was opened anew
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -30,6 +32,7 @@ type podWatch struct {
 // inbox is what the watch has to tell of one pod. Only the last state counts: what was not looked at is overwritten.
 type inbox struct {
 	news   chan struct{} // of capacity 1: something is in here
+	since  int           // the watch's lapses when the pod was about to be created
 	made   bool          // the pod was created
 	pod    *corev1.Pod   // its last state, nil while there is none that was not taken
 	gone   bool          // it was deleted, in that state
@@ -48,7 +51,7 @@ const (
 func (w *podWatch) enter(name string) *inbox {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	in := &inbox{news: make(chan struct{}, 1)}
+	in := &inbox{news: make(chan struct{}, 1), since: w.lapses}
 	if w.inboxes == nil {
 		w.inboxes = map[string]*inbox{}
 		var ctx context.Context
@@ -63,11 +66,15 @@ func (w *podWatch) enter(name string) *inbox {
 	return in
 }
 
-// created notes that a pod is there: from now on it could be missed.
+// created notes that a pod is there: from now on it could be missed, and was perhaps, where the watch broke in the meantime.
 func (w *podWatch) created(in *inbox) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	in.made = true
+	if w.lapses != in.since {
+		in.missed = true
+		in.ring()
+	}
 }
 
 // leave ends the interest in a pod.
@@ -164,6 +171,10 @@ func (w *podWatch) tell(pod *corev1.Pod, gone bool) {
 func (w *podWatch) miss() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.opened {
+		w.lapses++
+	}
+	w.opened = true
 	for _, in := range w.inboxes {
 		if in.made {
 			in.missed = true
