@@ -79,7 +79,7 @@ func TestHostileProgramNames(t *testing.T) {
 			t.Errorf("%q: process %d is the oldest, want %d", name, got, first.pid)
 		}
 	}
-	trial.Record(t, trial.Result{Group: trial.Neighbours, Claim: "the name of a program in /proc/<pid>/stat changes nothing of what is read after it",
+	trial.Record(t, trial.Result{Group: trial.Neighbours, Claim: "the name of a program in /proc/PID/stat changes nothing of what is read after it",
 		Runs: len(names), Faults: len(names), Survived: len(names) - lost, Lost: lost})
 }
 
