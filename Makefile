@@ -121,7 +121,7 @@ test-unit: ## What runs anywhere; a test that needs root or Linux says why it sk
 
 .PHONY: test-root
 test-root: dist ## The same with real network namespaces, a real containerd and a real release, as root: nothing is skipped
-	CI=true go test $(PACKAGES)
+	CI=true go test -timeout 30m $(PACKAGES)
 	CI=true RELEASE=$(CURDIR)/dist/release VERSION=$(VERSION) REVISION=$(REVISION) REPOSITORY=$(REPOSITORY) go -C tools test -timeout 20m ./...
 	CI=true go -C test/cluster test -timeout 40m .
 
@@ -212,7 +212,7 @@ check-vuln: bin/tools/govulncheck ## Known vulnerabilities in what is released a
 
 .PHONY: check-race
 check-race: ## The tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./pkg/... ./node-image ./test/demo ./test/hollow
+	CGO_ENABLED=1 go test -race -timeout 30m ./pkg/... ./node-image ./test/demo ./test/hollow
 
 ##@ Needed for the above
 

@@ -64,6 +64,7 @@ func TestPodWatchMissesDeletion(t *testing.T) {
 		s.mu.Lock()
 		delete(s.pods, pod.Namespace+"/"+pod.Name)
 		s.mu.Unlock()
+		s.tell("DELETED", pod) // on a busy machine the next watch may be open by now
 		return false
 	}
 	fleet, err, left := observe(t, s, c, Ask{})

@@ -38,7 +38,7 @@ func (c *cluster) kubelets() ordeals {
 				"by now it is NotReady: NodeStatusUnknown: Kubelet stopped posting node status.", "kubectl describe node node-1"}}}},
 		{name: "silent until its node is NotReady", long: true, node: "node-1", args: []string{"--timeout", "90s"},
 			before: func(t *testing.T, k service) { k.freeze(t) },
-			want: []outcome{{code: 1, err: []string{"node node-1: no answer within 91s, last waiting for the kubelet",
+			want: []outcome{{code: 1, err: []string{"node node-1: no answer within 1m31s, last waiting for the kubelet",
 				"by now it is NotReady: NodeStatusUnknown: Kubelet stopped posting node status.", "kubectl describe node node-1"}}}},
 	}}
 }
