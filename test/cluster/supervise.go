@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // service is a program that the init process of a node runs: containerd or the kubelet.
@@ -64,6 +66,9 @@ func (s *services) ended(pid int) *service {
 // reap waits for children, the orphans of the pid namespace among them, until a service ends while none is held.
 func (s *services) reap(node string) error {
 	for {
+		// Whether it is held is asked before anybody can see that it is gone: who sees that may take the file away.
+		_ = unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil) // Wait4 has its error, too
+		isHeld := held()
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
 		if errors.Is(err, syscall.EINTR) {
@@ -82,7 +87,7 @@ func (s *services) reap(node string) error {
 		}
 		switch what := s.ended(pid); {
 		case what == nil:
-		case held():
+		case isHeld:
 			go s.restart(*what)
 		default:
 			return fmt.Errorf("%s of %s has ended (%s): the node ends with it", what.name(), node, describe(status))
