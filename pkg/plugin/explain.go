@@ -145,15 +145,22 @@ func readByRules(rules []rule) []string {
 	return slices.Compact(families)
 }
 
+// podsAndNodes observes the selected pods with the nodes that they run on: what findings are looked for in.
+func (s *source) podsAndNodes(ctx context.Context, f *factory, sel Selection, ask Ask) (fleet *Fleet, rows []*row, rates bool, err error) {
+	asked := sel
+	asked.Hosts = true
+	if fleet, err = s.observe(ctx, f, asked, ask); err != nil {
+		return nil, nil, false, err
+	}
+	rates = fleet.rates(ask.Samples > 1)
+	return fleet, withTheirNodes(rowsOf(fleet, &asked, rates), &sel), rates, nil
+}
+
 func (v *explainView) run(ctx context.Context, f *factory) error {
-	selection := v.selection
-	selection.Hosts = true
-	fleet, err := v.source.observe(ctx, f, selection, v.ask)
+	fleet, rows, rates, err := v.source.podsAndNodes(ctx, f, v.selection, v.ask)
 	if err != nil {
 		return err
 	}
-	rates := fleet.rates(v.ask.Samples > 1)
-	rows := withTheirNodes(rowsOf(fleet, &selection, rates), &v.selection)
 	j := examine(v.rules, rows)
 	j.findings = slices.DeleteFunc(j.findings, func(f finding) bool { return f.severity < v.severity })
 	if err := v.show(f, j); err != nil {

@@ -184,14 +184,10 @@ func argument(arg string) string {
 }
 
 func (v *reportView) run(ctx context.Context, f *factory) error {
-	selection := v.selection
-	selection.Hosts = true
-	fleet, err := v.source.observe(ctx, f, selection, v.ask)
+	fleet, rows, rates, err := v.source.podsAndNodes(ctx, f, v.selection, v.ask)
 	if err != nil {
 		return err
 	}
-	rates := fleet.rates(v.ask.Samples > 1)
-	rows := withTheirNodes(rowsOf(fleet, &selection, rates), &v.selection)
 	failure := fleet.failure()
 	if len(rows) == 0 && failure == nil {
 		nothing(f.streams.ErrOut, &v.selection)
