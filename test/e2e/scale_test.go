@@ -12,15 +12,18 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cosanet/kubectl-cosanet/deploy"
 )
 
-// scaleEnv says how many hollow nodes BenchmarkScale makes, one number after another: "1 10 100 1000".
-const scaleEnv = "COSANET_SCALE"
+// scaleEnv says how many hollow nodes BenchmarkScale makes, one number after another: "1 10 100 1000". 100x110 are a hundred
+// with 110 pods each, instead of as many as hollow makes unasked.
+const (
+	scaleEnv    = "COSANET_SCALE"
+	podsUnasked = 30
+)
 
 // flowSchema gives the plugin's requests a name in the API server's own metrics (API priority and fairness). Whoever belongs
 // to system:masters is exempt from that, so the plugin runs as another user.
@@ -37,6 +40,30 @@ func BenchmarkScale(b *testing.B) {
 	if len(sizes) == 0 {
 		b.Skip(scaleEnv + " names no number of nodes: make bench-scale")
 	}
+	c := prepareScale(b)
+	for _, size := range sizes {
+		nodes, pods := parseSize(b, size)
+		for _, look := range looks {
+			if look.fails && nodes < 100 {
+				continue // one of a few is not one in twenty
+			}
+			b.Run(size+"/"+look.name, func(b *testing.B) {
+				c.makeHollow(b, append([]string{strconv.Itoa(nodes), "--pods", strconv.Itoa(pods)}, look.hollow...)...)
+				if look.flags[1] == "exporter" {
+					c.awaitExporters(b, nodes)
+					defer c.removeExporters(b)
+				}
+				for b.Loop() {
+					c.scale(b, nodes, pods, &look)
+				}
+			})
+		}
+	}
+}
+
+// prepareScale lets the plugin's requests be counted, and takes the hollow nodes away at the end.
+func prepareScale(b *testing.B) *cluster {
+	b.Helper()
 	c := reach(b)
 	c.Must(b, "create", "clusterrolebinding", "cosanet-scale", "--clusterrole=cluster-admin", "--user=operator")
 	schema := c.Command("apply", "-f", "-")
@@ -51,27 +78,39 @@ func BenchmarkScale(b *testing.B) {
 			c.makeHollow(b, "0")
 		}
 	})
-	for _, size := range sizes {
-		nodes, err := strconv.Atoi(size)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, look := range looks {
-			if look.fails && nodes < 100 {
-				continue // one of a few is not one in twenty
-			}
-			b.Run(size+"/"+look.name, func(b *testing.B) {
-				c.makeHollow(b, append([]string{size}, look.hollow...)...)
-				if look.flags[1] == "exporter" {
-					c.awaitExporters(b, nodes)
-					defer c.removeExporters(b)
-				}
-				for b.Loop() {
-					c.scale(b, nodes, &look)
-				}
-			})
-		}
+	return c
+}
+
+// BenchmarkConcurrency is what the default of --max-concurrent-nodes was chosen by.
+func BenchmarkConcurrency(b *testing.B) {
+	const nodes = 300
+	if os.Getenv(scaleEnv) == "" {
+		b.Skip(scaleEnv + " names no number of nodes: make bench-scale")
 	}
+	c := prepareScale(b)
+	c.makeHollow(b, strconv.Itoa(nodes))
+	for _, limit := range []string{"8", "16", "32", "64", "128", "300"} {
+		b.Run(limit, func(b *testing.B) {
+			for b.Loop() {
+				c.scale(b, nodes, podsUnasked, &look{flags: []string{"--source", "pod", "--max-concurrent-nodes", limit}})
+			}
+		})
+	}
+}
+
+// parseSize reads 1000, or 1000x110.
+func parseSize(b *testing.B, size string) (nodes, pods int) {
+	b.Helper()
+	pods = podsUnasked
+	left, right, both := strings.Cut(size, "x")
+	nodes, err := strconv.Atoi(left)
+	if err == nil && both {
+		pods, err = strconv.Atoi(right)
+	}
+	if err != nil {
+		b.Fatalf("%s: %s: want NODES or NODESxPODS: %v", scaleEnv, size, err)
+	}
+	return nodes, pods
 }
 
 // look is one way to look at all hollow nodes.
@@ -119,7 +158,7 @@ func (c *cluster) makeHollow(b *testing.B, args ...string) {
 }
 
 // scale measures one look at all hollow nodes.
-func (c *cluster) scale(b *testing.B, nodes int, look *look) {
+func (c *cluster) scale(b *testing.B, nodes, pods int, look *look) {
 	b.Helper()
 	wire := c.wiretap(b)
 	before := c.requests(b)
@@ -135,24 +174,46 @@ func (c *cluster) scale(b *testing.B, nodes int, look *look) {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	peak := peakMemory(cmd.Process.Pid)
 	rows := 0
 	for lines := bufio.NewScanner(out); lines.Scan(); rows++ {
 	}
 	err = cmd.Wait()
 	took := time.Since(begin)
-	if code := cmd.ProcessState.ExitCode(); (code != 0) != look.fails || rows < nodes {
-		b.Fatalf("%d rows of %d nodes, exit code %d: %v\n%s", rows, nodes, code, err, &stderr)
+	if code := cmd.ProcessState.ExitCode(); (code != 0) != look.fails || rows < nodes*pods*9/10 {
+		b.Fatalf("%d rows of %d nodes with %d pods, exit code %d: %v\n%s", rows, nodes, pods, code, err, &stderr)
 	}
 	after := c.requests(b)
 	c.WantNothingLeft(b)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(took.Seconds(), "s/table")
 	b.ReportMetric(float64(rows), "lines")
-	b.ReportMetric(float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, "peak-MiB")
+	b.ReportMetric(float64(<-peak)/1024, "peak-MiB")
+	b.ReportMetric((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), "s/CPU")
 	b.ReportMetric((after.dispatched-before.dispatched+after.connected-before.connected)/float64(nodes), "requests/node")
 	b.ReportMetric(after.rejected-before.rejected, "rejected")
 	b.ReportMetric(float64(wire.received.Load())/1e6, "MB-received")
 	b.ReportMetric(float64(wire.sent.Load())/1e6, "MB-sent")
+}
+
+// peakMemory sends, when the process has ended, the most memory that its last program had resident, in KiB. What wait4 tells
+// is no less than what kubectl had, which became the plugin; the kernel's VmHWM begins anew with each program.
+func peakMemory(pid int) <-chan int {
+	peak := make(chan int, 1)
+	go func() {
+		highest := 0
+		for {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			found := regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`).FindSubmatch(status)
+			if err != nil || found == nil { // it has ended, and is waited for or not
+				peak <- highest
+				return
+			}
+			highest, _ = strconv.Atoi(string(found[1]))
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	return peak
 }
 
 // requests are what the API server counted of the plugin's. Logs and what goes through its proxy last as long as they last,
