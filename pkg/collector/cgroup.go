@@ -53,12 +53,15 @@ func (m membership) says(other membership) bool {
 //	/../../kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope             seen from a private cgroup namespace
 //	/system.slice/containerd.service/kubepods-burstable-pod<uid>.slice:cri-containerd:<id>   drivers at odds
 //
-// Where pods are nested the innermost pod counts; its container is the first id below the pod.
+// Where pods are nested the innermost pod counts; its container is the first id below the pod. What watches a container from the
+// pod's cgroup (conmon) is none of the pod's processes: it is in the node's namespaces.
 func parseCgroupPath(path string) membership {
 	var m membership
 	for part := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == ':' }) {
 		if uid := podUID(part); uid != "" {
 			m = membership{pod: uid}
+		} else if isWatcher(part) && m.container == "" {
+			return membership{}
 		} else if id := containerID(part); id != "" && (m.container == "" || m.pod == "") {
 			m.container = id
 		}
@@ -89,11 +92,15 @@ func podUID(part string) string {
 	return ""
 }
 
-// containerID returns the id in a path element such as <id>, cri-containerd-<id>.scope or crio-<id>. conmon watches a
-// container of CRI-O from outside and is none.
+// isWatcher tells the cgroup of conmon, which watches a container of CRI-O or podman from outside.
+func isWatcher(part string) bool {
+	return strings.HasPrefix(part, "crio-conmon-") || strings.HasPrefix(part, "libpod-conmon-")
+}
+
+// containerID returns the id in a path element such as <id>, cri-containerd-<id>.scope or crio-<id>.
 func containerID(part string) string {
 	part = strings.TrimSuffix(part, ".scope")
-	if len(part) < 64 || strings.HasPrefix(part, "crio-conmon-") || strings.HasPrefix(part, "libpod-conmon-") {
+	if len(part) < 64 || isWatcher(part) {
 		return ""
 	}
 	prefix, id := part[:len(part)-64], part[len(part)-64:]

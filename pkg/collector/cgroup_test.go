@@ -27,7 +27,7 @@ func TestParseCgroup(t *testing.T) {
 		{"containerd, guaranteed", "0::/kubepods.slice/kubepods-pod" + uidSlice + ".slice/cri-containerd-" + cid + ".scope", membership{uid, cid}},
 		{"CRI-O", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + uidSlice + ".slice/crio-" + cid + ".scope", membership{uid, cid}},
 		{"CRI-O, crun's inner cgroup", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + uidSlice + ".slice/crio-" + cid + ".scope/container", membership{uid, cid}},
-		{"CRI-O, conmon in the pod", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + uidSlice + ".slice/crio-conmon-" + cid + ".scope", membership{uid, ""}},
+		{"CRI-O, conmon in the pod", "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + uidSlice + ".slice/crio-conmon-" + cid + ".scope", membership{}},
 		{"CRI-O, conmon outside", "0::/system.slice/crio-conmon-" + cid + ".scope", membership{}},
 		{"cri-dockerd", "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + uidSlice + ".slice/docker-" + cid + ".scope", membership{uid, cid}},
 		{"an init system in the container", "0::/kubepods.slice/kubepods-pod" + uidSlice + ".slice/cri-containerd-" + cid + ".scope/init.scope", membership{uid, cid}},
@@ -39,6 +39,7 @@ func TestParseCgroup(t *testing.T) {
 		{"cgroupfs, guaranteed", "0::/kubepods/pod" + uid + "/" + cid, membership{uid, cid}},
 		{"cgroupfs, static pod", "0::/kubepods/burstable/pod" + static + "/" + cid, membership{static, cid}},
 		{"cgroupfs, CRI-O", "0::/kubepods/besteffort/pod" + uid + "/crio-" + cid, membership{uid, cid}},
+		{"cgroupfs, conmon of CRI-O", "0::/kubepods/besteffort/pod" + uid + "/crio-conmon-" + cid, membership{}},
 		{"MicroK8s", "0::/kubepods/besteffort/pod" + uid + "/" + cid, membership{uid, cid}},
 
 		// cgroup v1

@@ -24,10 +24,12 @@ func TestRuntimes(t *testing.T) {
 		info    map[string]string // of the verbose status, asked for where no cgroup tells of the sandbox; nil: not asked
 		dead    bool              // its process has ended, and the runtime has not noticed
 		users   bool              // in a user namespace of its own
+		watched bool              // by a conmon in the pod's cgroup and the node's namespaces, which is older
 		want    string            // result
 		guest   bool              // a kernel of its own
 	}{
 		{name: "CRI-O without a pause process (drop_infra_ctr)", cgroup: func(p *place) string { return slice(p.uid) + "crio-" + container + ".scope" }, want: "read"},
+		{name: "CRI-O with conmon in the pod's cgroup (conmon_cgroup)", watched: true, cgroup: func(p *place) string { return slice(p.uid) + "crio-" + container + ".scope" }, want: "read"},
 		{name: "CRI-O with crun's inner cgroup", cgroup: func(p *place) string { return slice(p.uid) + "crio-" + container + ".scope/container" }, want: "read"},
 		{name: "CRI-O with a pause process", cgroup: func(p *place) string { return slice(p.uid) + "crio-" + p.id + ".scope" }, want: "read"},
 		{name: "cri-dockerd, whose status has no information", cgroup: func(p *place) string { return "kubepods/burstable/pod" + p.uid + "/" + p.id }, want: "read"},
@@ -56,6 +58,9 @@ func TestRuntimes(t *testing.T) {
 			p := makePlace(t, 1000+i)
 			if test.cgroup != nil {
 				p.cgroup = test.cgroup(p)
+			}
+			if test.watched {
+				watch(t, slice(p.uid)+"crio-conmon-"+container+".scope")
 			}
 			switch {
 			case test.users:
@@ -100,4 +105,17 @@ func TestRuntimes(t *testing.T) {
 	}
 	trial.Record(t, trial.Result{Group: trial.Truth, Claim: "pods as CRI-O, cri-dockerd, containerd, Kata and gVisor make them, in user namespaces and with dead shims too, have their own counters or none",
 		Runs: len(tests), Faults: len(tests), Survived: len(tests) - lost, Lost: lost})
+}
+
+// watch starts a process in the namespaces of the test and a cgroup of its own.
+func watch(t *testing.T, cgroup string) {
+	w := makePlace(t, 0)
+	w.cgroup = cgroup
+	var err error
+	if w.pid, err = startIdler(0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.join(w.pid); err != nil {
+		t.Fatal(err)
+	}
 }
