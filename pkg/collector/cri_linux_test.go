@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -46,11 +48,19 @@ func (r *faultyRuntime) serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer(grpc.MaxSendMsgSize(64 << 20))
+	s := grpc.NewServer(grpc.MaxSendMsgSize(64<<20), grpc.UnaryInterceptor(asCRIO))
 	cri.RegisterRuntimeServiceServer(s, r)
 	go s.Serve(l)
 	t.Cleanup(s.Stop)
 	return path
+}
+
+// asCRIO takes what CRI-O takes, which tells gRPC from HTTP by the whole of the content type (cmd/crio/main.go).
+func asCRIO(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if said, _ := metadata.FromIncomingContext(ctx); !slices.Equal(said["content-type"], []string{"application/grpc"}) {
+		return nil, status.Errorf(codes.Unavailable, "content type %q", said["content-type"])
+	}
+	return handle(ctx, request)
 }
 
 func sandbox(id, namespace, name, uid string) *cri.PodSandbox {

@@ -19,7 +19,9 @@ type rawAnswer struct{ bytes []byte }
 // rawCodec is gRPC's codec, but for a rawAnswer, which it leaves as it is.
 type rawCodec struct{}
 
-func (rawCodec) Name() string { return proto.Name }
+// Name is none, so that the content type is application/grpc and not application/grpc+proto, which means the same: CRI-O serves
+// gRPC by the letter of it, and cuts every other connection.
+func (rawCodec) Name() string { return "" }
 
 func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 	return encoding.GetCodecV2(proto.Name).Marshal(v)

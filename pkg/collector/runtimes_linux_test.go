@@ -39,6 +39,7 @@ func TestRuntimes(t *testing.T) {
 		}, want: "read"},
 		{name: "containerd, a dead shim with a stale pid", dead: true, info: map[string]string{"info": `{"pid":1234,"processStatus":"deleted"}`}, want: "failed"},
 		{name: "cri-dockerd, nothing to go by", dead: true, info: map[string]string{}, want: "failed"},
+		{name: "CRI-O, none of whose containers runs", dead: true, info: map[string]string{"info": `{"runtimeSpec":{"ociVersion":"1.2.1","process":{"args":["/pause"]},"linux":{"namespaces":[{"type":"network","path":"/var/run/netns/1da9f8e4-b7c9-452e-8286-dfe5bbef48b5"}]}}}`}, want: "failed"},
 		{name: "CRI-O, a pid of nobody", dead: true, info: map[string]string{"info": `{"pid":0}`}, want: "failed"},
 		{name: "Kata", handler: "kata-qemu", cgroup: func(p *place) string { return slice(p.uid) + "cri-containerd-" + p.id + ".scope" }, want: "unsupported", guest: true},
 		{name: "Kata's own cgroup", handler: "kata", cgroup: func(p *place) string { return "kubepods/burstable/pod" + p.uid + "/kata_" + p.id }, want: "unsupported", guest: true},
