@@ -102,7 +102,6 @@ cluster-down: bin/cluster ## Take it down without a trace, and those of test-fau
 	bin/cluster down
 	bin/cluster down --name faults
 	bin/cluster down --name runtimes
-	bin/cluster down --name runtimes
 
 .PHONY: cluster-status
 cluster-status: bin/cluster ## What runs, and whether the nodes are Ready
@@ -141,8 +140,8 @@ test-clusters: build image bin/tools/registry bin/hollow demo-image cluster-up f
 	CI=true go test -count=1 -timeout 30m ./test/e2e ./test/faults
 
 .PHONY: test-runtimes
-test-runtimes: build image demo-image deps-cluster bin/cluster ## The same pods by two container runtimes, on a cluster that is taken down again (root)
-	bin/cluster up --name runtimes --second-runtime --image dist/collector-image.tar --image dist/demo-image.tar
+test-runtimes: deps-cluster deps-runtimes build image demo-image bin/cluster ## The same pods by three container runtimes, on a cluster that is taken down again (root)
+	bin/cluster up --name runtimes --runtime containerd-2 --runtime cri-o --image dist/collector-image.tar --image dist/demo-image.tar
 	CI=true go test -count=1 -timeout 10m ./test/runtimes
 	bin/cluster down --name runtimes
 
@@ -217,10 +216,10 @@ check-race: ## The tests under the race detector (needs a C compiler)
 ##@ Needed for the above
 
 .PHONY: deps
-deps: deps-cluster deps-test ## Install what is missing (Debian, root); otherwise say what to install
+deps: deps-cluster deps-test deps-runtimes ## Install what is missing (Debian, root); otherwise say what to install
 
-.PHONY: deps-cluster deps-test
-deps-cluster deps-test: deps-%:
+.PHONY: deps-cluster deps-test deps-runtimes
+deps-cluster deps-test deps-runtimes: deps-%:
 	@tools/deps $*
 
 .PHONY: bin/cluster bin/tools/pack bin/tools/dist bin/tools/sbom bin/tools/registry # the go tool knows whether they are current

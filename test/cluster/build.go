@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,11 +42,39 @@ func kubeVersion() (string, error) {
 	return string(m[1]), nil
 }
 
-// cachedBinaries says where the binaries of these sources and this toolchain belong, and whether they are there.
-func cachedBinaries() (binaries, bool, error) {
+// product is a set of programs that are built from Go modules into the cache, once for each version and toolchain.
+type product struct {
+	name     string                                                        // and version, for messages
+	patience string                                                        // what a first build takes, for messages
+	folder   string                                                        // in the cache
+	programs []string                                                      // what must be there
+	source   func(ctx context.Context, dir string) (src string, err error) // puts the module to build in into dir, or finds it
+	args     []string                                                      // of go build
+	cgo      bool
+	rest     func(ctx context.Context, src, out string) error // builds what is not Go; nil: nothing
+}
+
+// paths says where the programs belong, and whether they are there.
+func (b product) paths() (paths []string, built bool, err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return binaries{}, false, fmt.Errorf("finding a folder for built binaries: %w: set XDG_CACHE_HOME", err)
+		return nil, false, fmt.Errorf("finding a folder for built binaries: %w: set XDG_CACHE_HOME", err)
+	}
+	built = true
+	for _, name := range b.programs {
+		path := filepath.Join(cache, "kubectl-cosanet", b.folder, name)
+		_, err := os.Stat(path)
+		built = built && err == nil
+		paths = append(paths, path)
+	}
+	return paths, built, nil
+}
+
+// kubernetes is the control plane, the kubelet and kubectl in one binary, and the pause program, from this module.
+func kubernetes() (product, error) {
+	version, err := kubeVersion()
+	if err != nil {
+		return product{}, err
 	}
 	h := sha256.New()
 	fmt.Fprintln(h, goVersion(), runtime.GOARCH)
@@ -59,13 +88,33 @@ func cachedBinaries() (binaries, bool, error) {
 		return err
 	})
 	if err != nil {
-		return binaries{}, false, err
+		return product{}, err
 	}
-	dir := filepath.Join(cache, "kubectl-cosanet", "kube-"+hex.EncodeToString(h.Sum(nil))[:16])
-	b := binaries{kube: filepath.Join(dir, "kube"), pause: filepath.Join(dir, "pause")}
-	_, err = os.Stat(b.kube)
-	_, err2 := os.Stat(b.pause)
-	return b, err == nil && err2 == nil, nil
+	return product{
+		name: "Kubernetes " + version, patience: "about 10 minutes", folder: "kube-" + hex.EncodeToString(h.Sum(nil))[:16],
+		programs: []string{"kube", "pause"},
+		source: func(_ context.Context, dir string) (string, error) {
+			src := filepath.Join(dir, "src")
+			if err := os.CopyFS(src, sources); err != nil {
+				return "", fmt.Errorf("unpacking the sources of kube: %w", err)
+			}
+			return src, nil
+		},
+		args: []string{"-ldflags", ldflags(version), "./kube", "./pause"},
+	}, nil
+}
+
+// kubeBinaries says where the programs of Kubernetes belong, and whether they are there.
+func kubeBinaries() (b binaries, built bool, err error) {
+	k, err := kubernetes()
+	if err != nil {
+		return b, false, err
+	}
+	paths, built, err := k.paths()
+	if err != nil {
+		return b, false, err
+	}
+	return binaries{kube: paths[0], pause: paths[1]}, built, nil
 }
 
 // goVersion is that of the toolchain which would build, or, on a machine that has none, of this program.
@@ -79,13 +128,13 @@ func goVersion() string {
 	return strings.TrimSpace(string(out))
 }
 
-// build makes the binaries in the cache, with its progress on stderr: it takes minutes when Go's build cache is cold.
-func build(ctx context.Context, b binaries, p *progress) error {
-	version, err := kubeVersion()
-	if err != nil {
+// build makes the programs in the cache, with its progress on stderr: it takes minutes when Go's build cache is cold.
+func (b product) build(ctx context.Context, p *progress) error {
+	paths, built, err := b.paths()
+	if err != nil || built {
 		return err
 	}
-	final := filepath.Dir(b.kube)
+	final := filepath.Dir(paths[0])
 	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
 		return fmt.Errorf("making the cache folder: %w", err)
 	}
@@ -94,24 +143,59 @@ func build(ctx context.Context, b binaries, p *progress) error {
 		return fmt.Errorf("making the cache folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if err := os.CopyFS(filepath.Join(dir, "src"), sources); err != nil {
-		return fmt.Errorf("unpacking the sources of kube: %w", err)
-	}
+	p.step("building %s (once; %s on 2 cores when Go's build cache is cold)", b.name, b.patience)
 	out := filepath.Join(dir, "out")
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-trimpath", "-ldflags", ldflags(version),
-		"-o", out+"/", "./kube", "./pause")
-	cmd.Dir = filepath.Join(dir, "src")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go removes its own leftovers then
-	cmd.WaitDelay = 10 * time.Second
-	p.step("building Kubernetes %s (once; about 10 minutes on 2 cores when Go's build cache is cold)", version)
-	if err := runCounted(cmd, p); err != nil {
-		return fmt.Errorf("building Kubernetes: %w", err)
+	if err := b.compile(ctx, dir, out, p); err != nil {
+		return fmt.Errorf("building %s: %w", b.name, err)
 	}
 	if err := os.Rename(out, final); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("keeping the built binaries: %w", err)
 	}
 	return nil
+}
+
+func (b product) compile(ctx context.Context, dir, out string, p *progress) error {
+	src, err := b.source(ctx, dir)
+	if err != nil {
+		return err
+	}
+	cmd := goCommand(ctx, src, append([]string{"build", "-v", "-buildvcs=false", "-trimpath", "-o", out + "/"}, b.args...)...)
+	if b.cgo {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")
+	}
+	if err := runCounted(cmd, p); err != nil {
+		return err
+	}
+	if b.rest == nil {
+		return nil
+	}
+	return b.rest(ctx, src, out)
+}
+
+// goCommand runs the go tool in a folder, untouched by what the shell has set for another module.
+func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go removes its own leftovers then
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// module is the source of a product in another module, which is built where the go tool keeps it, as that module's own go.mod and
+// go.sum have it: a requirement of ours would mix its dependencies with those of Kubernetes, and build all of that anew.
+func module(path, version string) func(ctx context.Context, dir string) (string, error) {
+	return func(ctx context.Context, dir string) (string, error) {
+		var found struct{ Dir, Error string }
+		out, err := goCommand(ctx, dir, "mod", "download", "-json", path+"@"+version).Output()
+		if json.Unmarshal(out, &found) == nil && found.Error != "" {
+			return "", errors.New(found.Error)
+		}
+		if err != nil {
+			return "", fmt.Errorf("downloading %s@%s: go mod download: %w", path, version, err)
+		}
+		return found.Dir, nil
+	}
 }
 
 func ldflags(version string) string {

@@ -27,11 +27,11 @@ func TestBuildProgress(t *testing.T) {
 
 func TestCacheFolderIsStable(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	b, built, err := cachedBinaries()
+	b, built, err := kubeBinaries()
 	if err != nil || built {
 		t.Fatalf("got %v, %v in an empty cache", built, err)
 	}
-	again, _, err := cachedBinaries()
+	again, _, err := kubeBinaries()
 	if err != nil || again != b {
 		t.Errorf("got %v and then %v, %v", b, again, err)
 	}

@@ -82,6 +82,9 @@ func (s *State) nodeNetns(node int) string  { return filepath.Join(s.dir, "netns
 func (s *State) nodeDir(node int) string    { return filepath.Join(s.dir, "nodes", nodeName(node)) }
 func (s *State) controlPlaneDir() string    { return filepath.Join(s.dir, "control-plane") }
 func (s *State) logPath(name string) string { return filepath.Join(s.dir, "logs", name+".log") }
+func (s *State) runtimeLog(node int) string {
+	return s.logPath(nodeName(node) + "-" + containerRuntimeOf(s.runtimeOf(node).Name).program)
+}
 func (s *State) binDir() string             { return filepath.Join(s.dir, "bin") }
 func (s *State) kubeconfigPath() string     { return filepath.Join(s.dir, "kubeconfig") }
 func (s *State) nodeCgroup(node int) string { return filepath.Join("/", s.Name, nodeName(node)) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -82,7 +83,7 @@ func importImages(ctx context.Context, s *State, archives []string, p *progress)
 		names := make([][]string, s.Nodes)
 		errs := make([]error, s.Nodes)
 		for n := range s.Nodes {
-			wg.Go(func() { names[n], errs[n] = s.importImage(ctx, nodeName(n+1), archive) })
+			wg.Go(func() { names[n], errs[n] = s.importImage(ctx, n+1, archive) })
 		}
 		wg.Wait()
 		for _, err := range errs {
@@ -95,34 +96,68 @@ func importImages(ctx context.Context, s *State, archives []string, p *progress)
 	return nil
 }
 
-// importImage imports an archive into one node and waits until its CRI service offers the images to the kubelet.
-func (s *State) importImage(ctx context.Context, node, archive string) (names []string, err error) {
+// imageStore is where the container runtime of a node keeps its images.
+type imageStore interface {
+	// ready returns why the store cannot be used yet.
+	ready(ctx context.Context) error
+	// load imports an archive and waits until the runtime offers the images to the kubelet.
+	load(ctx context.Context, archive *os.File) (names []string, err error)
+}
+
+func (s *State) imageStore(node int) imageStore {
+	if s.runtimeOf(node).Name == "cri-o" {
+		return crioImages{s, nodeName(node)}
+	}
+	return containerdImages{s, nodeName(node)}
+}
+
+// importImage imports an archive into one node.
+func (s *State) importImage(ctx context.Context, node int, archive string) (names []string, err error) {
 	f, err := os.Open(archive)
 	if err != nil {
 		return nil, fmt.Errorf("reading the image archive: %w", err)
 	}
 	defer f.Close()
-	// By stdin: a node sees neither /run nor /var of the machine, where the archive may be.
-	out, err := s.ctr(ctx, node, f, "images", "import", "-")
+	names, err = s.imageStore(node).load(ctx, f)
+	if err == nil && len(names) == 0 {
+		err = errors.New("the archive holds no named image")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("importing %s into %s: %w", archive, node, err)
+		return nil, fmt.Errorf("importing %s into %s: %w", archive, nodeName(node), err)
+	}
+	return names, nil
+}
+
+// containerdImages is the image store of a node with containerd.
+type containerdImages struct {
+	*State
+	node string
+}
+
+func (c containerdImages) ready(ctx context.Context) error {
+	_, err := c.ctr(ctx, nil, "version")
+	return err
+}
+
+func (c containerdImages) load(ctx context.Context, archive *os.File) (names []string, err error) {
+	// By stdin: a node sees neither /run nor /var of the machine, where the archive may be.
+	out, err := c.ctr(ctx, archive, "images", "import", "-")
+	if err != nil {
+		return nil, err
 	}
 	names = importedNames(out)
-	if len(names) == 0 {
-		return nil, fmt.Errorf("importing %s into %s: the archive holds no named image", archive, node)
-	}
 	for _, name := range names {
 		// containerd's CRI service learns of an image by an event and then labels it.
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			out, err := s.ctr(ctx, node, nil, "images", "ls", "name=="+name)
+			out, err := c.ctr(ctx, nil, "images", "ls", "name=="+name)
 			if err == nil && strings.Contains(out, "io.cri-containerd.image=managed") {
 				break
 			}
 			if err == nil && time.Now().After(deadline) {
-				err = fmt.Errorf("its CRI service has not taken notice")
+				err = errors.New("its CRI service has not taken notice")
 			}
 			if err != nil {
-				return nil, fmt.Errorf("importing %s into %s: %w", name, node, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	}
@@ -139,17 +174,22 @@ func importedNames(out string) []string {
 	return names
 }
 
-// ctr runs containerd's own client in a node, in the namespace where its CRI service keeps images.
-func (s *State) ctr(ctx context.Context, node string, stdin io.Reader, args ...string) (string, error) {
+// ctr runs containerd's own client, in the namespace where its CRI service keeps images.
+func (c containerdImages) ctr(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+	return c.run(ctx, c.node, stdin, append([]string{"ctr", "-n", "k8s.io"}, args...)...)
+}
+
+// run runs a command in a node.
+func (s *State) run(ctx context.Context, node string, stdin io.Reader, argv ...string) (string, error) {
 	p, err := s.node(node)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "nsenter", enter(p, append([]string{"ctr", "-n", "k8s.io"}, args...))...)
+	cmd := exec.CommandContext(ctx, "nsenter", enter(p, argv)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("ctr: %w: %s", err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("%s: %w: %s", argv[0], err, strings.TrimSpace(stderr.String()))
 	}
 	return stdout.String(), nil
 }

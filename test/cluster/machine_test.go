@@ -130,6 +130,7 @@ func TestPreflight(t *testing.T) {
 		{"not root", func(m *machine) { m.uid = 1000 }, []string{"not root"}},
 		{"packages", func(m *machine) { m.lookPath = without("containerd", "ctr", "runc") },
 			[]string{"containerd is missing", "ctr is missing", "runc is missing", "apt-get install containerd runc"}},
+		{"packages of another runtime", func(m *machine) { m.lookPath = without("conmon", "skopeo") }, []string{"conmon is missing", "apt-get install conmon skopeo"}},
 		{"one CNI plugin is not all", func(m *machine) { m.exists = func(p string) bool { return p == "/opt/cni/bin/bridge" } },
 			[]string{"host-local", "apt-get install containernetworking-plugins"}},
 		{"no overlay", func(m *machine) { m.filesystems = "ext4" }, []string{"modprobe overlay"}},
@@ -144,7 +145,7 @@ func TestPreflight(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := goodMachine()
 			tt.change(&m)
-			err := preflight(m, &State{Name: "cosanet", dir: "/d"})
+			err := preflight(m, &State{Name: "cosanet", dir: "/d", Runtimes: []NodeRuntime{{Name: "cri-o"}}})
 			if (err != nil) != (len(tt.want) > 0) {
 				t.Fatalf("got %v, want %q", err, tt.want)
 			}

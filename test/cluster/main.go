@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +23,8 @@ import (
 const usageText = `usage: cluster VERB [FLAG...] [ARG...]
 
   up [--nodes N] [--image FILE.tar]...  bring the cluster up, or check the one that is up, and import images;
-     [--second-runtime]                 with containerd 2 on its last node, built from its Go module
+     [--runtime NAME]...                with containerd-2 or cri-o, built from its Go module, on the last node,
+                                        or of several one each on the last nodes
   down                                  end everything that up started, and remove its folder
   status                                what runs, and whether the nodes are Ready
   import FILE.tar...                    import image archives (docker or OCI) into every node
@@ -61,13 +63,13 @@ func main() {
 
 // options is the parsed command line.
 type options struct {
-	name    string
-	dir     string
-	nodes   int // 0: not asked for
-	second  bool
-	images  []string
-	timeout time.Duration
-	args    []string
+	name     string
+	dir      string
+	nodes    int      // 0: not asked for
+	runtimes []string // of the last nodes
+	images   []string
+	timeout  time.Duration
+	args     []string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -129,7 +131,7 @@ func parse(verb string, args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", os.Getenv("COSANET_CLUSTER_DIR"), "")
 	if verb == "up" {
 		flags.IntVar(&o.nodes, "nodes", 0, "")
-		flags.BoolVar(&o.second, "second-runtime", false, "")
+		flags.Func("runtime", "", func(s string) error { o.runtimes = append(o.runtimes, s); return nil })
 		flags.DurationVar(&o.timeout, "timeout", 3*time.Minute, "")
 		flags.Func("image", "", func(s string) error { o.images = append(o.images, s); return nil })
 	}
@@ -157,6 +159,14 @@ func (o *options) check(verb string) error {
 	}
 	if o.nodes < 0 || o.nodes > maxNodes {
 		return usageError(fmt.Sprintf("--nodes %d: want 1 to %d", o.nodes, maxNodes))
+	}
+	for _, name := range o.runtimes {
+		if !slices.Contains(runtimeNames, name) {
+			return usageError(fmt.Sprintf("--runtime %q: want %s", name, strings.Join(runtimeNames, " or ")))
+		}
+	}
+	if o.nodes != 0 && len(o.runtimes) > o.nodes {
+		return usageError(fmt.Sprintf("--nodes %d are too few for %d of --runtime", o.nodes, len(o.runtimes)))
 	}
 	switch verb {
 	case "up", "down", "status", "env", "kubeconfig":

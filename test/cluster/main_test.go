@@ -24,7 +24,7 @@ func TestParse(t *testing.T) {
 		{"up", options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", timeout: minutes}},
 		{"up --nodes 3 --image a.tar --image b.tar --timeout 1m",
 			options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", nodes: 3, images: []string{"a.tar", "b.tar"}, timeout: time.Minute}},
-		{"up --second-runtime", options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", second: true, timeout: minutes}},
+		{"up --runtime containerd-2 --runtime cri-o", options{name: "cosanet", dir: "/run/kubectl-cosanet-cluster", runtimes: []string{"containerd-2", "cri-o"}, timeout: minutes}},
 		{"down --name other", options{name: "other", dir: "/run/kubectl-cosanet-cluster-other"}},
 		{"status --dir /x/../y", options{name: "cosanet", dir: "/y"}},
 		{"exec --dir /y node-1 -- ip -br a", options{name: "cosanet", dir: "/y", args: []string{"node-1", "ip", "-br", "a"}}},
@@ -58,11 +58,13 @@ func TestDirFromEnvironment(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                     "verb is missing",
-		"upp":                  `unknown verb "upp"`,
-		"up --node 2":          "not defined: -node",
-		"up --nodes -1":        "--nodes -1: want 1 to 100",
-		"up --nodes 101":       "--nodes 101: want 1 to 100",
+		"":                    "verb is missing",
+		"upp":                 `unknown verb "upp"`,
+		"up --node 2":         "not defined: -node",
+		"up --nodes -1":       "--nodes -1: want 1 to 100",
+		"up --nodes 101":      "--nodes 101: want 1 to 100",
+		"up --runtime docker": `--runtime "docker": want containerd-2 or cri-o`,
+		"up --nodes 1 --runtime cri-o --runtime containerd-2": "--nodes 1 are too few for 2 of --runtime",
 		"up now":               `up takes no argument, got "now"`,
 		"up --name node_1":     `--name "node_1"`,
 		"down --nodes 2":       "not defined: -nodes",

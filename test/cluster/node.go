@@ -15,17 +15,17 @@ import (
 
 // nodeOrder is what a node's init process needs to know.
 type nodeOrder struct {
-	Name          string `json:"name"`
-	Address       string `json:"address"`
-	Var           string `json:"var"` // the folder that becomes the node's /var
-	Kube          string `json:"kube"`
-	Runtime       string `json:"runtime,omitempty"` // folder of its own container runtime, before all others on PATH
-	ContainerdLog string `json:"containerdLog"`
-	KubeletLog    string `json:"kubeletLog"`
+	Name       string      `json:"name"`
+	Address    string      `json:"address"`
+	Var        string      `json:"var"` // the folder that becomes the node's /var
+	Kube       string      `json:"kube"`
+	Runtime    NodeRuntime `json:"runtime"`
+	RuntimeLog string      `json:"runtimeLog"`
+	KubeletLog string      `json:"kubeletLog"`
 }
 
-// runNode is pid 1 of a node. It makes the node's mounts, runs containerd and the kubelet, and reaps the orphans of
-// its pid namespace (the shims of containerd are such). When either of the two ends, without a test having wanted it, so
+// runNode is pid 1 of a node. It makes the node's mounts, runs a container runtime and the kubelet, and reaps the orphans
+// of its pid namespace (the shims of containerd are such). When either of the two ends, without a test having wanted it, so
 // does it, and with it, by the kernel, every process of the node.
 func runNode() error {
 	o, err := awaitOrder()
@@ -41,12 +41,12 @@ func runNode() error {
 	if err != nil {
 		return fmt.Errorf("opening kube: %w", err)
 	}
-	second, err := node.openRuntime()
+	own, err := node.Runtime.open()
 	if err != nil {
 		return err
 	}
 	var logs [2]*os.File
-	for i, path := range []string{node.ContainerdLog, node.KubeletLog} {
+	for i, path := range []string{node.RuntimeLog, node.KubeletLog} {
 		if logs[i], err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 			return fmt.Errorf("opening a log: %w", err)
 		}
@@ -57,19 +57,25 @@ func runNode() error {
 	if err := node.setUp(); err != nil {
 		return err
 	}
-	if err := second.install(); err != nil {
+	if err := own.install(); err != nil {
 		return err
 	}
-	path, err := exec.LookPath("containerd")
-	if err != nil {
-		return fmt.Errorf("starting containerd: %w", err)
+	cri := containerRuntimeOf(node.Runtime.Name)
+	if cri.prepare != nil {
+		if err := cri.prepare(); err != nil {
+			return err
+		}
 	}
-	all := services{running: map[int]*service{}, failed: make(chan error, 2)}
-	containerd, err := all.start(service{path, []string{"containerd", "--config", "/var/lib/containerd.toml"}, logs[0]})
+	path, err := exec.LookPath(cri.program)
+	if err != nil {
+		return fmt.Errorf("starting the container runtime: %w", err)
+	}
+	all := services{runtime: cri, running: map[int]*service{}, failed: make(chan error, 2)}
+	pid, err := all.start(service{path, append([]string{cri.program}, cri.args...), logs[0]})
 	if err != nil {
 		return err
 	}
-	if err := awaitSocket(containerdSocket, containerd); err != nil {
+	if err := cri.awaitSocket(pid); err != nil {
 		return err
 	}
 	if err := bindFile(kube, "/run/kubelet"); err != nil {
@@ -135,6 +141,11 @@ func bindFile(f *os.File, path string) error {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return fmt.Errorf("mounting %s: %w", path, err)
 	}
+	return bind(f, path)
+}
+
+// bind mounts an open file or folder on a path, and closes it.
+func bind(f *os.File, path string) error {
 	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), path, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mounting %s: %w", path, err)
 	}
@@ -164,7 +175,23 @@ func (n nodeOrder) setUp() error {
 			return fmt.Errorf("setting a sysctl: %w", err)
 		}
 	}
+	if err := wholeProc(); err != nil {
+		return err
+	}
 	return shadowSysctls()
+}
+
+// wholeProc mounts /proc once more, where nothing is mounted over any of it: in a user namespace of its own a pod (hostUsers: false)
+// may have a /proc only while one can be seen whole (mount_too_revealing in the kernel's fs/namespace.c).
+func wholeProc() error {
+	const path = "/run/proc"
+	if err := os.Mkdir(path, 0o555); err != nil {
+		return err
+	}
+	if err := unix.Mount("proc", path, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mounting /proc whole: %w", err)
+	}
+	return nil
 }
 
 // shadowSysctls keeps the kubelet from changing the machine: it sets these sysctls, which no namespace contains
@@ -208,9 +235,6 @@ func spawn(path string, argv []string, log *os.File) (pid int, err error) {
 	return pid, nil
 }
 
-// containerdSocket is where a node's containerd listens.
-const containerdSocket = "/run/containerd/containerd.sock"
-
 // served tells whether something accepts connections on a unix socket.
 func served(path string) bool {
 	conn, err := net.Dial("unix", path)
@@ -220,16 +244,16 @@ func served(path string) bool {
 	return err == nil
 }
 
-// awaitSocket waits until something accepts connections on a unix socket, as long as the process pid lives.
-func awaitSocket(path string, pid int) error {
+// awaitSocket waits until the runtime accepts connections, as long as its process lives.
+func (r containerRuntime) awaitSocket(pid int) error {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if served(path) {
+		if served(r.socket) {
 			return nil
 		}
 		var status syscall.WaitStatus
 		if ended, _ := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); ended == pid {
-			return fmt.Errorf("containerd has ended (%s) before it served %s", describe(status), path)
+			return fmt.Errorf("%s has ended (%s) before it served %s", r.program, describe(status), r.socket)
 		}
 	}
-	return fmt.Errorf("nothing serves %s after a minute", path)
+	return fmt.Errorf("nothing serves %s after a minute", r.socket)
 }

@@ -13,7 +13,7 @@ import (
 func (s *State) kubeletConfig(node int) string {
 	return fmt.Sprintf(`apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+containerRuntimeEndpoint: unix://%s
 address: %s
 # The port is reachable from the cluster and from this machine alone.
 authentication:
@@ -38,7 +38,7 @@ clusterDomain: cluster.local
 resolvConf: ""
 # Sooner than by default: a node says that it is Ready, and sees new configuration, within seconds.
 nodeStatusUpdateFrequency: 4s
-`, s.nodeAddr(node), s.nodeCgroup(node))
+`, containerRuntimeOf(s.runtimeOf(node).Name).socket, s.nodeAddr(node), s.nodeCgroup(node))
 }
 
 // containerdConfig renders /var/lib/containerd.toml. restrict_oom_score_adj: as for the kubelet.
@@ -92,6 +92,8 @@ func (s *State) writeNodeConfig(node int, cniDir string) error {
 	files := map[string]string{
 		"lib/kubelet/config.yaml":           s.kubeletConfig(node),
 		"lib/containerd.toml":               s.containerdConfig(cniDir),
+		"lib/crio/crio.conf":                crioConfig(cniDir),
+		"lib/crio/policy.json":              crioPolicy,
 		"lib/cni/net.d/10-cluster.conflist": s.cniConfig(node),
 	}
 	for name, text := range files {
@@ -116,13 +118,13 @@ func (s *State) startNode(node int, cgroups []string, cniDir string) (*daemon, e
 	return s.start(name, nodeVerb, s.nodeNetns(node), namespaces, order{
 		Cgroups: cgroups,
 		Node: &nodeOrder{
-			Name:          name,
-			Address:       s.nodeAddr(node).String(),
-			Var:           filepath.Join(s.nodeDir(node), "var"),
-			Kube:          s.Kube,
-			Runtime:       s.runtimeOf(node),
-			ContainerdLog: s.logPath(name + "-containerd"),
-			KubeletLog:    s.logPath(name + "-kubelet"),
+			Name:       name,
+			Address:    s.nodeAddr(node).String(),
+			Var:        filepath.Join(s.nodeDir(node), "var"),
+			Kube:       s.Kube,
+			Runtime:    s.runtimeOf(node),
+			RuntimeLog: s.runtimeLog(node),
+			KubeletLog: s.logPath(name + "-kubelet"),
 		},
 	})
 }

@@ -11,8 +11,11 @@ import (
 	"strings"
 )
 
-// needs are the programs that a cluster runs, and the Debian package of each.
-var needs = []struct{ program, pkg string }{
+// need is a program, and the Debian package that has it.
+type need struct{ program, pkg string }
+
+// needs are the programs that every cluster runs.
+var needs = []need{
 	{"containerd", "containerd"},
 	{"containerd-shim-runc-v2", "containerd"},
 	{"ctr", "containerd"},
@@ -59,7 +62,8 @@ func thisMachine(kubeBuilt bool) (machine, error) {
 	return m, err
 }
 
-// preflight says, all at once and before anything is made, what stands in the way of a cluster of this name.
+// preflight says, all at once and before anything is made, what stands in the way of a cluster of this name and its
+// container runtimes.
 func preflight(m machine, s *State) error {
 	var problems, packages []string
 	missing := func(what, pkg string) {
@@ -71,7 +75,11 @@ func preflight(m machine, s *State) error {
 	if m.uid != 0 {
 		problems = append(problems, "not root: a node is made of namespaces, mounts and cgroups")
 	}
-	for _, n := range needs {
+	wanted := slices.Clone(needs)
+	for _, r := range s.Runtimes {
+		wanted = append(wanted, containerRuntimeOf(r.Name).needs...)
+	}
+	for _, n := range wanted {
 		if _, err := m.lookPath(n.program); err != nil {
 			missing(n.program, n.pkg)
 		}

@@ -41,6 +41,7 @@ func TestRendered(t *testing.T) {
 	files := map[string]string{
 		"kubelet.yaml":       s.kubeletConfig(1),
 		"containerd.toml":    s.containerdConfig("/usr/lib/cni"),
+		"crio.conf":          crioConfig("/usr/lib/cni"),
 		"cni.conflist":       s.cniConfig(2),
 		"tokens.csv":         s.tokenFile(),
 		"kubeconfig.yaml":    s.kubeconfig([]byte("certificate"), append([]string{adminUser}, testUsers...)...),

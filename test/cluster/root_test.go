@@ -30,7 +30,7 @@ func newTestCluster(t *testing.T) testCluster {
 		t.Skip("a cluster takes half a minute")
 	}
 	c := testCluster{t, fmt.Sprintf("t%d", os.Getpid()%1e7), filepath.Join(t.TempDir(), "cluster"), filepath.Join(t.TempDir(), "cluster")}
-	_, built, err := cachedBinaries()
+	_, built, err := kubeBinaries()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,127 +2,147 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// secondRuntime is the containerd of the last node of a cluster that has two container runtimes (--second-runtime): that of the
-// distribution is years older.
-const secondRuntime = "v2.4.2"
-
-// secondPrograms are what of it a node runs; ctr and runc are the distribution's.
-var secondPrograms = []string{"containerd", "containerd-shim-runc-v2"}
-
-// cachedRuntime says in which folder the second runtime belongs, and whether it is there.
-func cachedRuntime() (dir string, built bool, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", false, fmt.Errorf("finding a folder for built binaries: %w: set XDG_CACHE_HOME", err)
-	}
-	dir = filepath.Join(cache, "kubectl-cosanet", "containerd-"+strings.Join([]string{secondRuntime, goVersion(), runtime.GOARCH}, "-"))
-	for _, name := range secondPrograms {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return dir, false, nil
-		}
-	}
-	return dir, true, nil
+// containerRuntime is what runs the containers of a node.
+type containerRuntime struct {
+	program  string       // that serves CRI, and the name of its service
+	args     []string     // of it
+	socket   string       // where a node's serves
+	prepare  func() error // what a node needs before it starts; nil: nothing
+	products []product
+	needs    []need // besides those of every cluster
 }
 
-// buildRuntime installs the second runtime from its Go module into the cache, as that module's own go.mod and go.sum have it: a
-// requirement of ours would mix its dependencies with those of Kubernetes, and build all of that anew.
-func buildRuntime(ctx context.Context, final string, p *progress) error {
-	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
-		return fmt.Errorf("making the cache folder: %w", err)
+// machineRuntime is the containerd of the distribution, which every node has unless up is told otherwise.
+const machineRuntime = "containerd"
+
+// runtimeNames are the others, for --runtime.
+var runtimeNames = []string{"containerd-2", "cri-o"}
+
+const containerdSocket = "/run/containerd/containerd.sock"
+
+func containerRuntimeOf(name string) containerRuntime {
+	containerd := containerRuntime{program: "containerd", args: []string{"--config", "/var/lib/containerd.toml"}, socket: containerdSocket}
+	switch name {
+	case "containerd-2":
+		containerd.products = []product{containerd2(), runc()}
+		containerd.needs = []need{{"gcc", "gcc"}, {"pkg-config", "pkgconf"}}
+		return containerd
+	case "cri-o":
+		return containerRuntime{
+			program: "crio", args: []string{"--config", "/var/lib/crio/crio.conf", "--config-dir", "/var/lib/crio/crio.conf.d"}, socket: crioSocket,
+			prepare:  hideControllers,
+			products: []product{crio(), runc()},
+			needs:    []need{{"gcc", "gcc"}, {"pkg-config", "pkgconf"}, {"conmon", "conmon"}, {"skopeo", "skopeo"}},
+		}
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(final), "building-")
-	if err != nil {
-		return fmt.Errorf("making the cache folder: %w", err)
+	return containerd
+}
+
+// containerd2 is years younger than what distributions have; ctr is theirs.
+func containerd2() product {
+	const version = "v2.4.2"
+	return product{
+		name: "containerd " + version, patience: "2 to 3 minutes", folder: versioned("containerd", version),
+		programs: []string{"containerd", "containerd-shim-runc-v2"},
+		source:   module("github.com/containerd/containerd/v2", version),
+		args: []string{"-ldflags", "-s -w -X github.com/containerd/containerd/v2/version.Version=" + version,
+			"-tags", "no_btrfs no_devmapper no_zfs", "./cmd/containerd", "./cmd/containerd-shim-runc-v2"},
 	}
-	defer os.RemoveAll(dir)
-	args := []string{"install", "-v", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X github.com/containerd/containerd/v2/version.Version=" + secondRuntime,
-		"-tags", "no_btrfs no_devmapper no_zfs"}
-	for _, name := range secondPrograms {
-		args = append(args, "github.com/containerd/containerd/v2/cmd/"+name+"@"+secondRuntime)
+}
+
+// runc is one that maps the ids of a mount, as pods with a user namespace of their own (hostUsers: false) want it. Its first
+// steps in a container are C.
+func runc() product {
+	const version = "v1.4.0"
+	return product{
+		name: "runc " + version, patience: "half a minute", folder: versioned("runc", version), programs: []string{"runc"},
+		source: module("github.com/opencontainers/runc", version), cgo: true,
+		args: []string{"-ldflags", "-s -w -X main.version=" + strings.TrimPrefix(version, "v"), "-tags", "seccomp", "."},
 	}
-	out := filepath.Join(dir, "out")
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOBIN="+out)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	p.step("building containerd %s (once; 2 to 3 minutes on 2 cores when Go's build cache is cold)", secondRuntime)
-	if err := runCounted(cmd, p); err != nil {
-		return fmt.Errorf("building containerd: %w", err)
-	}
-	if err := os.Rename(out, final); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keeping the built binaries: %w", err)
+}
+
+func versioned(name, version string) string {
+	return strings.Join([]string{name, version, goVersion(), runtime.GOARCH}, "-")
+}
+
+// NodeRuntime is the container runtime of a node that has another than the machine's.
+type NodeRuntime struct {
+	Name    string   `json:"name"`
+	Folders []string `json:"folders,omitempty"` // of its own programs, before all others on PATH
+}
+
+// buildRuntimes builds the container runtimes of the nodes, those that are not there yet.
+func (s *State) buildRuntimes(ctx context.Context, p *progress) error {
+	for i, r := range s.Runtimes {
+		for _, b := range containerRuntimeOf(r.Name).products {
+			if err := b.build(ctx, p); err != nil {
+				return err
+			}
+			paths, _, err := b.paths()
+			if err != nil {
+				return err
+			}
+			s.Runtimes[i].Folders = append(s.Runtimes[i].Folders, filepath.Dir(paths[0]))
+		}
 	}
 	return nil
 }
 
-// runtime makes the second runtime, if it is asked for and not there yet, and returns its folder.
-func (o options) runtime(ctx context.Context, p *progress) (string, error) {
-	if !o.second {
-		return "", nil
+// runtimeOf is a node's container runtime: the last nodes have those that up was told of, in that order.
+func (s *State) runtimeOf(node int) NodeRuntime {
+	if i := node - 1 - s.Nodes + len(s.Runtimes); i >= 0 {
+		return s.Runtimes[i]
 	}
-	dir, built, err := cachedRuntime()
-	if err == nil && !built {
-		err = buildRuntime(ctx, dir, p)
-	}
-	return dir, err
+	return NodeRuntime{Name: machineRuntime}
 }
 
-// runtimeOf is the folder of a node's container runtime; empty where it is the machine's own.
-func (s *State) runtimeOf(node int) string {
-	if node == s.Nodes {
-		return s.Second
-	}
-	return ""
+// hasRuntimes tells whether the cluster's runtimes are those that up is told of, or up is told of none.
+func (s *State) hasRuntimes(names []string) bool {
+	return len(names) == 0 || slices.EqualFunc(s.Runtimes, names, func(r NodeRuntime, name string) bool { return r.Name == name })
 }
 
-// runtimeFolder is where a node has its own container runtime.
+// runtimeFolder is where a node has the programs of its own container runtime.
 const runtimeFolder = "/run/runtime"
 
-// programs are open files, by name: the mounts of a node hide the folder that they are from.
-type programs map[string]*os.File
+// folders are open: the mounts of a node hide where they are.
+type folders []*os.File
 
-// openRuntime opens the node's own container runtime; none where it is the machine's.
-func (n nodeOrder) openRuntime() (programs, error) {
-	open := programs{}
-	for _, name := range secondPrograms {
-		if n.Runtime == "" {
-			break
-		}
-		f, err := os.OpenFile(filepath.Join(n.Runtime, name), unix.O_PATH, 0)
+// open opens the folders with the node's own programs; none where the runtime is the machine's.
+func (r NodeRuntime) open() (folders, error) {
+	var open folders
+	for _, path := range r.Folders {
+		f, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY, 0)
 		if err != nil {
 			return nil, fmt.Errorf("opening the container runtime: %w", err)
 		}
-		open[name] = f
+		open = append(open, f)
 	}
 	return open, nil
 }
 
-// install puts the programs before all others on PATH, where containerd looks for its shim too.
-func (p programs) install() error {
-	if len(p) == 0 {
-		return nil
-	}
-	if err := os.Mkdir(runtimeFolder, 0o755); err != nil {
-		return err
-	}
-	for name, f := range p {
-		if err := bindFile(f, filepath.Join(runtimeFolder, name)); err != nil {
+// install puts the folders before all others on PATH, where container runtimes look for their shims and others too. Not file by
+// file: runc makes an overlay of the folder that it is in, which has no mounts below.
+func (f folders) install() error {
+	path := os.Getenv("PATH")
+	for i, folder := range slices.Backward(f) {
+		target := filepath.Join(runtimeFolder, fmt.Sprint(i))
+		if err := os.MkdirAll(target, 0o755); err != nil {
 			return err
 		}
+		if err := bind(folder, target); err != nil {
+			return err
+		}
+		path = target + ":" + path
 	}
-	return os.Setenv("PATH", runtimeFolder+":"+os.Getenv("PATH"))
+	return os.Setenv("PATH", path)
 }

@@ -21,8 +21,8 @@ type State struct {
 	Created   time.Time         `json:"created"`
 	Nodes     int               `json:"nodes"`
 	Subnet    netip.Prefix      `json:"subnet"`
-	Kube      string            `json:"kube"`             // the multi-call binary
-	Second    string            `json:"second,omitempty"` // folder of the last node's container runtime
+	Kube      string            `json:"kube"`               // the multi-call binary
+	Runtimes  []NodeRuntime     `json:"runtimes,omitempty"` // of the last nodes; the others have the machine's
 	Tokens    map[string]string `json:"tokens"`
 	Up        bool              `json:"up"` // up has finished
 	Processes []Process         `json:"processes"`

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// service is a program that the init process of a node runs: containerd or the kubelet.
+// service is a program that the init process of a node runs: the container runtime or the kubelet.
 type service struct {
 	path string
 	argv []string
@@ -26,9 +26,9 @@ func (s *service) name() string { return s.argv[0] }
 func heldFile(name string) string { return filepath.Join("/run", name+".held") }
 
 // held tells whether a service of this node is meant to be down. The other one may end of it: a kubelet that just starts
-// does without containerd.
-func held() bool {
-	for _, name := range []string{"containerd", "kubelet"} {
+// does without its runtime.
+func (s *services) held() bool {
+	for _, name := range []string{s.runtime.program, "kubelet"} {
 		if _, err := os.Lstat(heldFile(name)); err == nil {
 			return true
 		}
@@ -38,6 +38,7 @@ func held() bool {
 
 // services are those of a node that run, by pid.
 type services struct {
+	runtime containerRuntime
 	mutex   sync.Mutex // held while one starts, so that none ends before its pid is known
 	running map[int]*service
 	failed  chan error // one could not be started again
@@ -68,7 +69,7 @@ func (s *services) reap(node string) error {
 	for {
 		// Whether it is held is asked before anybody can see that it is gone: who sees that may take the file away.
 		_ = unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil) // Wait4 has its error, too
-		isHeld := held()
+		isHeld := s.held()
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
 		if errors.Is(err, syscall.EINTR) {
@@ -95,9 +96,9 @@ func (s *services) reap(node string) error {
 	}
 }
 
-// restart starts a service once none is held any more, the kubelet after containerd.
+// restart starts a service once none is held any more, the kubelet after the runtime.
 func (s *services) restart(what service) {
-	for held() || what.name() == "kubelet" && !served(containerdSocket) {
+	for s.held() || what.name() == "kubelet" && !served(s.runtime.socket) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	if _, err := s.start(what); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // up brings the cluster up; if one is up and well it only imports the images.
 func up(ctx context.Context, o options, p *progress) error {
-	b, built, err := cachedBinaries()
+	b, built, err := kubeBinaries()
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,8 @@ func up(ctx context.Context, o options, p *progress) error {
 			if o.nodes != 0 && o.nodes != old.Nodes {
 				return fmt.Errorf("the cluster has %d nodes, not %d: run `cluster down` first", old.Nodes, o.nodes)
 			}
-			if o.second && old.Second == "" {
-				return errors.New("the cluster has one container runtime: run `cluster down` first")
+			if !old.hasRuntimes(o.runtimes) {
+				return errors.New("the cluster has other container runtimes: run `cluster down` first")
 			}
 			p.step("the cluster is up, every node (%d) is Ready", old.Nodes)
 			return importImages(ctx, old, o.images, p)
@@ -44,9 +44,12 @@ func up(ctx context.Context, o options, p *progress) error {
 		}
 	}
 	if o.nodes == 0 {
-		o.nodes = defaultNodes
+		o.nodes = max(defaultNodes, 1+len(o.runtimes))
 	}
 	s := &State{Name: o.name, Boot: bootID(), Created: time.Now(), Nodes: o.nodes, Kube: b.kube, dir: o.dir}
+	for _, name := range o.runtimes {
+		s.Runtimes = append(s.Runtimes, NodeRuntime{Name: name})
+	}
 	m, err := thisMachine(built)
 	if err != nil {
 		return err
@@ -66,12 +69,14 @@ func up(ctx context.Context, o options, p *progress) error {
 			return fmt.Errorf("reading the image archive: %w", err)
 		}
 	}
-	if !built {
-		if err := build(ctx, b, p); err != nil {
-			return err
-		}
+	kube, err := kubernetes()
+	if err != nil {
+		return err
 	}
-	if s.Second, err = o.runtime(ctx, p); err != nil {
+	if err := kube.build(ctx, p); err != nil {
+		return err
+	}
+	if err := s.buildRuntimes(ctx, p); err != nil {
 		return err
 	}
 	return s.create(ctx, o, m, b.pause, p)
@@ -211,11 +216,8 @@ func (s *State) startNodes(m machine, w *waiter) error {
 // awaitNodes imports the pause image into every node and waits until each takes pods.
 func (s *State) awaitNodes(ctx context.Context, a *api, w *waiter) error {
 	for n := 1; n <= s.Nodes; n++ {
-		err := w.wait(ctx, nodeName(n), s.logPath(nodeName(n)+"-containerd"), func() error {
-			_, err := s.ctr(ctx, nodeName(n), nil, "version")
-			return err
-		})
-		if err != nil {
+		store := s.imageStore(n)
+		if err := w.wait(ctx, nodeName(n), s.runtimeLog(n), func() error { return store.ready(ctx) }); err != nil {
 			return err
 		}
 	}

@@ -51,11 +51,12 @@ func (c *Cluster) Exec(t testing.TB, node string, command ...string) string {
 	return r.Stdout
 }
 
-// InPod runs a command of the node inside a pod's network namespace.
+// InPod runs a command of the node inside a pod's network namespace. CRI-O's conmon, in a cgroup that is named by the container as
+// well, is not in there.
 func (c *Cluster) InPod(t testing.TB, pod corev1.Pod, command ...string) string {
 	t.Helper()
 	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
-	script := fmt.Sprintf(`pid=$(grep -ls %s /proc/[0-9]*/cgroup | head -1 | cut -d/ -f3) && exec nsenter -t "$pid" -n "$@"`, id)
+	script := fmt.Sprintf(`pid=$(grep -lsP '(?<!conmon-)%s' /proc/[0-9]*/cgroup | head -1 | cut -d/ -f3) && exec nsenter -t "$pid" -n "$@"`, id)
 	return c.Exec(t, pod.Spec.NodeName, append([]string{"sh", "-c", script, "sh"}, command...)...)
 }
 
