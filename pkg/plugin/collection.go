@@ -26,6 +26,7 @@ type Collection struct {
 	version  string
 	podLife  time.Duration                              // of one pod of a watch
 	patience time.Duration                              // until an exporter begins to answer, where a pod can be asked in its place
+	quiet    time.Duration                              // until a pod of which the watch tells nothing is asked for itself
 	each     func(pods []livePod, o *Observation) error // of the pods listed on a node and its answer; nil: nothing is made of it yet
 	ledger   *Ledger
 	progress *progress
@@ -42,6 +43,7 @@ func newCollection(f *factory) *Collection {
 		version:     f.build.Version,
 		podLife:     podLife,
 		patience:    exporterPatience,
+		quiet:       podQuiet,
 		ledger:      f.ledger,
 		progress:    newProgress(f.streams.ErrOut),
 	}

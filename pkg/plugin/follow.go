@@ -70,7 +70,7 @@ func (c *Collection) Follow(ctx context.Context, client kubernetes.Interface, se
 		Collection: c, client: client, sel: sel, ask: ask, span: span, hear: hear,
 		decoding: newDecoding(), nodes: map[string]*follower{}, change: make(chan struct{}, 1), starting: make(chan struct{}, c.Concurrency),
 	}
-	v.watched = &podWatch{client: client, namespace: aim.namespace, run: newRunID()}
+	v.watched = &podWatch{client: client, namespace: aim.namespace, run: newRunID(), quiet: c.quiet}
 	defer v.watched.close()
 	if c.Carrier != ExporterCarrier {
 		c.ledger.deleting.Go(func() { sweep(client, aim.namespace) })

@@ -93,6 +93,35 @@ func TestFollowReadsTheLogAgain(t *testing.T) {
 	}
 }
 
+// A log that is opened again and of which nothing comes, not even that it is open, is given up and opened once more.
+func TestFollowLogThatIsSilent(t *testing.T) {
+	s, c := newAPIServer(t, "a"), testCollection()
+	c.Timeout = time.Second
+	counts := newCounter(t, 20*time.Millisecond)
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	s.life = []corev1.PodStatus{running, exited(0, "")} // what is worth another reading shows at once
+	s.log = func(w http.ResponseWriter, pod *corev1.Pod, reading int) {
+		switch reading {
+		case 1:
+			counts.write(w, pod, 1, 2)
+		case 2:
+			<-over
+		default:
+			counts.write(w, pod, 2, 1000)
+		}
+	}
+	h, err := follow(t, s, c, Ask{Interval: counts.interval}, 0, frames("a", 6))
+	if err != nil || len(h.troubles) > 0 || s.creates != 1 {
+		t.Errorf("error %v, troubles %q, %d pods; want the log of the one pod to be read on", err, h.troubles, s.creates)
+	}
+	for i, v := range h.frames["a"] {
+		if v != float64(i+1) {
+			t.Fatalf("frames %v, want each once", h.frames["a"])
+		}
+	}
+}
+
 // A pod whose life is about to end is relieved by the next one, without a gap.
 func TestFollowRelieves(t *testing.T) {
 	s, c := newAPIServer(t, "a", "b"), testCollection()

@@ -51,7 +51,7 @@ func (q *inquiry) run(ctx context.Context) (*Fleet, error) {
 	if len(nodes) >= manyNodes {
 		defer spareMemory(len(q.aim.pods))()
 	}
-	q.watched = &podWatch{client: q.client, namespace: q.aim.namespace, run: newRunID()}
+	q.watched = &podWatch{client: q.client, namespace: q.aim.namespace, run: newRunID(), quiet: q.quiet}
 	defer q.watched.close()
 	placed := placedOn(q.aim.pods)
 	fleet := &Fleet{Observations: make([]Observation, len(nodes)), Pods: q.aim.pods}

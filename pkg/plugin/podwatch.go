@@ -18,7 +18,8 @@ import (
 type podWatch struct {
 	client    kubernetes.Interface
 	namespace string
-	run       string // value of the runLabel
+	run       string        // value of the runLabel
+	quiet     time.Duration // until a pod of which nothing is told is asked for itself
 
 	mu      sync.Mutex
 	inboxes map[string]*inbox // by the pod's name
@@ -45,6 +46,11 @@ const (
 	leastPause = 100 * time.Millisecond
 	mostPause  = 2 * time.Second
 )
+
+// podQuiet is how long nothing may be told of a pod that is waited for. A connection that is dead is found out by client-go, by
+// HTTP/2's ping, within 45 s; but a proxy may keep a watch open, or have its answer wait for a whole that never comes, and let
+// all other requests through.
+const podQuiet = 5 * time.Second
 
 // enter makes an inbox for a pod that is about to be created. The first one opens the watch: it is open, as a rule, when the
 // answer to the creation comes.

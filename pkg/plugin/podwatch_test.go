@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,6 +41,66 @@ func TestPodWatchThatEnds(t *testing.T) {
 	fleet, err, left := observe(t, s, c, Ask{})
 	if err != nil || left != nil || fleet.failure() != nil {
 		t.Fatalf("Observe: %v, %v, %v", err, left, fleet.failure())
+	}
+	gone(t, s, c)
+}
+
+// A watch of which nothing comes, open or not, is no reason to wait: the pod itself tells how it is.
+func TestPodWatchThatIsSilent(t *testing.T) {
+	for name, open := range map[string]bool{"open": true, "never opened": false} {
+		t.Run(name, func(t *testing.T) {
+			s, c := newAPIServer(t, "a", "b"), testCollection()
+			c.quiet = 100 * time.Millisecond
+			over := make(chan struct{})
+			t.Cleanup(func() { close(over) })
+			s.watching = func(w http.ResponseWriter, _ int) bool {
+				if open {
+					w.Header().Set("Content-Type", "application/json")
+					w.(http.Flusher).Flush()
+				}
+				<-over
+				return true
+			}
+			s.life = []corev1.PodStatus{waitingFor("ContainerCreating", ""), running}
+			began := time.Now()
+			fleet, err, left := observe(t, s, c, Ask{Samples: 2})
+			if err != nil || left != nil || fleet.failure() != nil {
+				t.Fatalf("Observe: %v, %v, %v", err, left, fleet.failure())
+			}
+			if took := time.Since(began); took > c.Timeout/2 {
+				t.Errorf("it took %s", took)
+			}
+			if s.watches != 1 {
+				t.Errorf("%d watches, want the silent one alone", s.watches)
+			}
+			gone(t, s, c)
+		})
+	}
+}
+
+// Of a watch that is silent it shows, too, that the pod was deleted.
+func TestPodWatchThatIsSilentMissesDeletion(t *testing.T) {
+	s, c := newAPIServer(t, "a"), testCollection()
+	c.quiet = 100 * time.Millisecond
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	s.watching = func(http.ResponseWriter, int) bool {
+		<-over
+		return true
+	}
+	s.life = nil
+	s.created = func(_ http.ResponseWriter, pod *corev1.Pod) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.pods, pod.Namespace+"/"+pod.Name)
+		return false
+	}
+	fleet, err, left := observe(t, s, c, Ask{})
+	if err != nil || left != nil {
+		t.Fatalf("Observe: %v, %v", err, left)
+	}
+	if got := fleet.Observations[0].Err; got == nil || !strings.Contains(got.Error(), errGone.Error()) {
+		t.Errorf("error %v, want %v", got, errGone)
 	}
 	gone(t, s, c)
 }

@@ -97,7 +97,13 @@ func (v *visit) read(ctx context.Context) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	options := v.again()
-	log, err := v.pods().GetLogs(v.order.name, options).Stream(ctx)
+	silence := v.order.ask.Interval + v.order.silence
+	overdue := time.AfterFunc(silence, func() { giveUp(fmt.Errorf("%w: nothing came for %s", metrics.ErrTruncated, silence)) })
+	defer overdue.Stop()
+	log, err := v.pods().GetLogs(v.order.name, options).Stream(ctx) // a kubelet begins to answer with the first line
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
 	if err != nil {
 		return &unopenedError{explainForbidden(err)}
 	}
@@ -106,8 +112,7 @@ func (v *visit) read(ctx context.Context) error {
 	frames.Midway = v.numbered // from its start on it is whole, unless it was rotated since
 	before, came := 0, v.came
 	for v.came < max(1, v.order.ask.Samples) {
-		silence := v.order.ask.Interval + v.order.silence
-		overdue := time.AfterFunc(silence, func() { giveUp(fmt.Errorf("%w: nothing came for %s", metrics.ErrTruncated, silence)) })
+		overdue.Reset(silence)
 		frame, err := frames.Next()
 		overdue.Stop()
 		if cause := context.Cause(ctx); err != nil && cause != nil {

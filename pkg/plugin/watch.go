@@ -65,11 +65,15 @@ func (v *visit) watch(ctx context.Context, look func(*corev1.Pod) (done bool, er
 	}
 }
 
-// await returns when something is known of the pod that was not before.
+// await returns when something is known of the pod that may not have been before.
 func (v *visit) await(ctx context.Context) error {
+	silence := time.NewTimer(v.watched.quiet)
+	defer silence.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-silence.C:
+		return v.glance(ctx)
 	case <-v.inbox.news:
 	}
 	news := v.watched.take(v.inbox)
@@ -82,6 +86,16 @@ func (v *visit) await(ctx context.Context) error {
 		return fmt.Errorf("watching it: %w", news.broken)
 	case news.missed:
 		return v.look(ctx)
+	}
+	return nil
+}
+
+// glance looks at a pod of which the watch tells nothing. What does not answer soon is no reason not to listen to the watch.
+func (v *visit) glance(ctx context.Context) error {
+	brief, cancel := context.WithTimeout(ctx, v.watched.quiet)
+	defer cancel()
+	if err := v.look(brief); brief.Err() == nil || ctx.Err() != nil {
+		return err
 	}
 	return nil
 }
