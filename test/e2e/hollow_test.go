@@ -39,6 +39,7 @@ func TestHollow(t *testing.T) {
 	t.Run("logs", func(t *testing.T) { c.testHollowLogs(t, well) })
 	t.Run("top", func(t *testing.T) { c.testHollowTop(t, well) })
 	t.Run("rates", func(t *testing.T) { c.testHollowRates(t, well) })
+	t.Run("watch", func(t *testing.T) { c.testHollowWatch(t, well) })
 	t.Run("deletion", func(t *testing.T) { c.testHollowDeletion(t, well) })
 	t.Run("troubles", c.testHollowTroubles)
 	t.Run("again", func(t *testing.T) {
@@ -49,6 +50,7 @@ func TestHollow(t *testing.T) {
 	})
 	t.Run("image-prepull", c.testHollowPrepull)
 	t.Run("interrupt", c.testHollowInterrupt)
+	t.Run("exporter", c.testHollowExporter)
 }
 
 // hollowCommand runs `cluster hollow`.

@@ -78,21 +78,37 @@ func (a *answers) get(key answerKey, make func() ([]byte, error)) ([]byte, error
 	return text, nil
 }
 
-// frame is what a node's collector writes for one sample of a run. The time in it is that at which this process began, and
-// the samples are as far apart as was asked.
-func (f *fleet) frame(n *node, p *program, number int) ([]byte, error) {
-	key := answerKey{n.name, n.change.Load(), p.question, p.encoding, p.interval, number}
-	text, err := f.answers.get(key, func() ([]byte, error) {
-		at := f.began.Add(time.Hour + time.Duration(number)*p.interval)
-		s := f.recording.snapshot(n.name, "", n.sandboxes(), p.question, at, f.began)
+// keptSamples is how many frames a run has at most that are kept for others: those of a look, not of a watch.
+const keptSamples = 2
+
+// frame is what a node's collector writes for one sample of a run that began then. Those of a look are the same for every run.
+func (f *fleet) frame(n *node, p *program, began time.Time, number int) ([]byte, error) {
+	write := func(run string) ([]byte, error) {
+		s := f.recording.snapshot(n.name, "", n.sandboxes(), p.question, f.moment(p, began, number), f.began)
+		frame := metrics.NewFrame(run, s)
+		frame.Trailer.Number = number + 1
 		var text bytes.Buffer
-		err := metrics.WriteFrame(&text, p.encoding, runMark[len("run="):], s)
+		err := frame.Write(&text, p.encoding)
 		return text.Bytes(), err
-	})
+	}
+	if p.samples > keptSamples {
+		return write(p.run)
+	}
+	key := answerKey{n.name, n.change.Load(), p.question, p.encoding, p.interval, number}
+	text, err := f.answers.get(key, func() ([]byte, error) { return write(runMark[len("run="):]) })
 	if err != nil {
 		return nil, err
 	}
 	return bytes.ReplaceAll(text, []byte(runMark), []byte("run="+p.run)), nil
+}
+
+// moment is when a frame was begun, by the clock of its node: of a frame that is kept an hour after this process began, and
+// the samples as far apart as was asked.
+func (f *fleet) moment(p *program, began time.Time, number int) time.Time {
+	if p.samples > keptSamples {
+		return began.Add(p.begun(number))
+	}
+	return f.began.Add(time.Hour + time.Duration(number)*p.interval)
 }
 
 // warm makes the frames that a view asks for by default.
@@ -100,7 +116,7 @@ func (f *fleet) warm(ctx context.Context) error {
 	p := &program{question: question{set: metrics.Default}, encoding: metrics.Gzip, samples: 2, interval: time.Second}
 	return f.each(ctx, func(ctx context.Context, n *node) error {
 		for number := range p.samples {
-			if _, err := f.frame(n, p, number); err != nil {
+			if _, err := f.frame(n, p, time.Time{}, number); err != nil {
 				return fmt.Errorf("writing what the collector of %s says: %w", n.name, err)
 			}
 		}

@@ -17,7 +17,7 @@ func TestFramesAreKept(t *testing.T) {
 		p.run = run
 		var log bytes.Buffer
 		for i := range p.samples {
-			text, err := f.frame(n, &p, i)
+			text, err := f.frame(n, &p, time.Now(), i)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestFramesAreKept(t *testing.T) {
 		t.Errorf("%d frames are kept, want 2", got)
 	}
 	n.host(podKey{"x", "guest"}, metrics.Sandbox{Node: n.name, Namespace: "x", Pod: "guest", NetNS: "cni-1"})
-	text, err := f.frame(n, &p, 0)
+	text, err := f.frame(n, &p, time.Now(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,14 +93,17 @@ func aboutExporter(q question) metrics.Record {
 	}
 	return metrics.Record{Samples: []metrics.Sample{{
 		Metric: info, Value: 1,
-		Labels: []metrics.Label{{Name: "metrics", Value: q.set.String()}, {Name: "sockets", Value: sockets}, {Name: "pod_filter", Value: ""}},
+		Labels: []metrics.Label{
+			{Name: "metrics", Value: q.set.String()}, {Name: "sockets", Value: sockets}, {Name: "pod_filter", Value: ""},
+			{Name: "sources", Value: strings.Join(q.reads(), ",")},
+		},
 	}}}
 }
 
 // installExporter makes the exporter's DaemonSet for the hollow nodes alone, in the namespace where the plugin looks for it,
 // and lets the real controller make its pods. Where the cluster has one it is left as it is.
 func (f *fleet) installExporter(ctx context.Context) error {
-	set, err := exporterSet()
+	set, err := exporterSet(f.counts)
 	if err != nil {
 		return err
 	}
@@ -115,8 +118,8 @@ func (f *fleet) installExporter(ctx context.Context) error {
 	return nil
 }
 
-// exporterSet is the DaemonSet of deploy/base as kustomize would label it, for hollow nodes.
-func exporterSet() (*appsv1.DaemonSet, error) {
+// exporterSet is the DaemonSet of deploy/base as kustomize would label it, for hollow nodes, with the metrics that it counts.
+func exporterSet(counts metrics.Set) (*appsv1.DaemonSet, error) {
 	text, err := deploy.Files.ReadFile("base/daemonset.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("reading the exporter's manifest: %w", err)
@@ -130,6 +133,8 @@ func exporterSet() (*appsv1.DaemonSet, error) {
 		set.Labels[name] = value
 		set.Spec.Template.Labels[name] = value
 	}
+	container := &set.Spec.Template.Spec.Containers[0]
+	container.Args = append(container.Args, "--metrics="+counts.String())
 	set.Spec.Template.Spec.NodeSelector[hollowLabel] = "true"
 	set.Spec.Template.Spec.ServiceAccountName = "default" // the exporter's own comes with the rest of deploy/
 	return &set, nil

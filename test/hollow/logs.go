@@ -102,7 +102,8 @@ func (f *fleet) owns(key podKey, address netip.Addr) bool {
 // logOptions are those of a request for a log.
 type logOptions struct {
 	follow, previous bool
-	tail, limit      int64 // lines and bytes; negative: all
+	since            time.Time // of a collector's frames, those that were begun before are left out
+	tail, limit      int64     // lines and bytes; negative: all
 }
 
 func parseLogOptions(query url.Values) (logOptions, error) {
@@ -110,6 +111,12 @@ func parseLogOptions(query url.Values) (logOptions, error) {
 	for name, to := range map[string]*bool{"follow": &o.follow, "previous": &o.previous} {
 		if value := query.Get(name); value != "" {
 			*to = value != "false" && value != "0"
+		}
+	}
+	if value := query.Get("sinceTime"); value != "" {
+		var err error
+		if o.since, err = time.Parse(time.RFC3339, value); err != nil {
+			return o, fmt.Errorf("sinceTime: %w", err)
 		}
 	}
 	for name, to := range map[string]*int64{"tailLines": &o.tail, "limitBytes": &o.limit} {
@@ -175,7 +182,10 @@ func (l *life) writeLog(ctx context.Context, w http.ResponseWriter, container st
 			}
 			written, o.tail = nil, -1 // what is new is of interest whole
 		}
-		text, err := l.fleet.frame(l.node, &l.program, i)
+		if l.fleet.moment(&l.program, started, i).Before(o.since) {
+			continue
+		}
+		text, err := l.fleet.frame(l.node, &l.program, started, i)
 		if err != nil {
 			l.fleet.progress.step("%v", err)
 			panic(http.ErrAbortHandler)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -93,6 +94,43 @@ func TestCollectorLog(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d frames came, want 2", n)
+	}
+}
+
+// A log that is asked for from a moment on has the frames that were begun since, with their numbers; those of a run that goes
+// on are of the time that it is.
+func TestLogSince(t *testing.T) {
+	started := time.Now().Add(-time.Minute).Truncate(time.Second)
+	get := logServer(t, func(l *life) {
+		l.started, l.program.samples, l.program.interval = started, 5, time.Second
+	})
+	resp, err := get("default/cosanet-x/collector?follow=true&sinceTime=" + url.QueryEscape(started.Add(2*time.Second).Format(time.RFC3339)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	frames := metrics.NewFrameReader(resp.Body, "r")
+	got := map[int]time.Duration{}
+	for {
+		frame, err := frames.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := frame.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[frame.Trailer.Number] = s.Time.Sub(started).Round(time.Millisecond)
+	}
+	want := map[int]time.Duration{3: 2040 * time.Millisecond, 4: 3040 * time.Millisecond, 5: 4040 * time.Millisecond}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("number and time of frames (-want +got):\n%s", diff)
+	}
+	if resp, err := get("default/cosanet-x/collector?sinceTime=yesterday"); err != nil || resp.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("a time that is none: %v, %v", resp, err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 const (
@@ -28,6 +30,7 @@ type options struct {
 	troubles   []troubleShare
 	slow       slowness
 	exporter   bool
+	counts     metrics.Set // of the exporter
 	events     bool
 	workers    int
 	progress   string // file
@@ -55,7 +58,7 @@ type slowness struct {
 
 // parse reads the command line. Asked for help it prints that and returns flag.ErrHelp.
 func parse(args []string, stdout io.Writer) (*options, error) {
-	o := &options{}
+	o := &options{counts: metrics.Default}
 	f := flag.NewFlagSet("hollow", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "`file` of the cluster's administrator (default $KUBECONFIG)")
@@ -67,6 +70,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	f.Func("fail", "nodes in trouble: 5%, or TROUBLE=SHARE,... of "+words(), into(&o.troubles, parseTroubles))
 	f.Func("slow", "nodes that send logs slowly: SHARE:BYTES, the bytes by the second (2%:20000)", into(&o.slow, parseSlowness))
 	f.BoolVar(&o.exporter, "exporter", false, "install the exporter's DaemonSet on the hollow nodes")
+	f.Func("exporter-metrics", "`set` that it counts: default, errors or all (default default)", into(&o.counts, metrics.ParseSet))
 	f.BoolVar(&o.events, "events", true, "tell of each pod's start by events, as a kubelet does")
 	f.IntVar(&o.workers, "workers", 16, "requests at the same time while the nodes and pods are made")
 	f.StringVar(&o.progress, "progress", "", "`file` to keep how far it is in, as JSON")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 const tlsFlags = " --tls-cert-file c --tls-private-key-file k"
@@ -28,6 +30,7 @@ func TestParse(t *testing.T) {
 		{"--fail imagepullbackoff=2.5%,LogCut=50%", func(o *options) { o.troubles = []troubleShare{{imagePullBackOff, .025}, {logCut, .5}} }},
 		{"--slow 2%:20000", func(o *options) { o.slow = slowness{.02, 20000} }},
 		{"--exporter --events=false", func(o *options) { o.exporter, o.events = true, false }},
+		{"--exporter --exporter-metrics all", func(o *options) { o.exporter, o.counts = true, metrics.All }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {

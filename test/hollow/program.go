@@ -64,8 +64,7 @@ func collector(c *corev1.Container) program {
 	f.IntVar(&p.samples, "samples", 1, "")
 	f.DurationVar(&p.interval, "interval", 0, "")
 	f.Func("encoding", "", into(&p.encoding, metrics.ParseEncoding))
-	f.Func("metrics", "", into(&p.question.set, metrics.ParseSet))
-	f.BoolVar(&p.question.sockets, "collector.sockproto.enabled", false, "")
+	p.question.addFlags(f)
 	once := f.Bool("once", false, "")
 	showVersion := f.Bool("version", false, "")
 	f.Bool("serve", true, "")
@@ -96,11 +95,13 @@ func (p *program) lifetime() time.Duration {
 	return 0
 }
 
-// due is when a frame has been written, since the container's start.
-func (p *program) due(frame int) time.Duration {
-	const start, walk = 40 * time.Millisecond, 60 * time.Millisecond // of a process, and over thirty pods
-	return start + time.Duration(frame)*p.interval + walk
+// begun is when a frame is begun, since the container's start, which takes the process a moment.
+func (p *program) begun(frame int) time.Duration {
+	return 40*time.Millisecond + time.Duration(frame)*p.interval
 }
+
+// due is when a frame has been written: after a walk over thirty pods.
+func (p *program) due(frame int) time.Duration { return p.begun(frame) + 60*time.Millisecond }
 
 // farewell is how long the program goes on when it is asked to end: a collector and what does nothing end at once, an exporter
 // answers for ten seconds more, and what does not know the signal is ended when its grace is over.

@@ -21,7 +21,9 @@ func TestProgramOf(t *testing.T) {
 	}{
 		{"a collector's run", image, corev1.RestartPolicyNever,
 			[]string{"--once", "--run", "abc", "--encoding", "gzip", "--samples", "2", "--interval", "1s", "--deadline", "1m0s", "--metrics", "all", "--cri-socket", "/x", "--collector.sockproto.enabled"},
-			program{kind: collects, run: "abc", encoding: metrics.Gzip, samples: 2, interval: time.Second, question: question{metrics.All, true}}},
+			program{kind: collects, run: "abc", encoding: metrics.Gzip, samples: 2, interval: time.Second, question: question{set: metrics.All, sockets: true}}},
+		{"with sources beside the set", image, corev1.RestartPolicyNever, []string{"--once", "--collector.tcp.enabled", "--collector.conntrack-owners.enabled"},
+			program{kind: collects, samples: 1, question: question{set: metrics.Default, sources: [len(switched)]bool{1: true, 3: true}}}},
 		{"an exporter", image, corev1.RestartPolicyAlways, []string{"--serve"}, program{kind: exports, samples: 1, question: question{set: metrics.Default}}},
 		{"its version", image, corev1.RestartPolicyNever, []string{"--version"}, program{kind: ends, says: "v1.2.3\n"}},
 		{"a flag it has not", image, corev1.RestartPolicyNever, []string{"--once", "--colour"},

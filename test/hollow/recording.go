@@ -146,17 +146,6 @@ func (r *recording) kind(hash uint64) []counter {
 	return r.host // the shares are of a hundred
 }
 
-// question is what a collector was asked to count.
-type question struct {
-	set     metrics.Set
-	sockets bool
-}
-
-// has tells whether a metric is of the answer, as the collector chooses them.
-func (q question) has(m *metrics.Metric) bool {
-	return m.In(q.set) && (q.sockets || q.set == metrics.All || m.Unit != "sockets" || m.Default)
-}
-
 // sandbox is a pod as a node's collector knows it.
 type sandbox struct {
 	metrics.Sandbox
@@ -191,7 +180,7 @@ func samples(box *metrics.Sandbox, counters []counter, pace, age float64, q ques
 	list[0] = metrics.Sample{Metric: info, Labels: box.InfoLabels(), Value: 1}
 	for i := range counters {
 		c := &counters[i]
-		if !q.has(c.metric) {
+		if !q.counts(c) {
 			continue
 		}
 		value := c.value

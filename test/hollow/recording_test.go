@@ -35,7 +35,7 @@ func testNode(t testing.TB, pods int) (*fleet, *node) {
 // What the node says is what the plugin's half of the contract reads back, whole, and about its own pods.
 func TestSnapshotIsOfTheNode(t *testing.T) {
 	f, n := testNode(t, 30)
-	for _, q := range []question{{set: metrics.Default}, {set: metrics.Errors}, {set: metrics.All}, {set: metrics.Default, sockets: true}} {
+	for _, q := range []question{{set: metrics.Default}, {set: metrics.Errors}, {set: metrics.All}, {set: metrics.Default, sockets: true}, {set: metrics.Default, sources: [len(switched)]bool{true, true, true, true}}} {
 		t.Run(fmt.Sprint(q), func(t *testing.T) {
 			at := f.began.Add(time.Hour)
 			sent := f.recording.snapshot(n.name, "v9", n.sandboxes(), q, at, f.began)
@@ -119,7 +119,7 @@ func BenchmarkFrame(b *testing.B) {
 		b.Run(fmt.Sprintf("made/pods=%d", pods), func(b *testing.B) {
 			for b.Loop() {
 				n.change.Add(1)
-				text, err := f.frame(n, p, 0)
+				text, err := f.frame(n, p, time.Time{}, 0)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -128,7 +128,7 @@ func BenchmarkFrame(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("kept/pods=%d", pods), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := f.frame(n, p, 0); err != nil {
+				if _, err := f.frame(n, p, time.Time{}, 0); err != nil {
 					b.Fatal(err)
 				}
 			}
