@@ -103,10 +103,12 @@ func ofSelf(m *metrics.Metric) bool {
 var labelValues = map[string]string{
 	"version": "v0.1.0", "revision": "abc", "goversion": "go1.26", "source": "cri", "result": "read", "reason": "",
 	"cosanet_device": "eth0", "cosanet_ipversion": "ipv4", "supported": "true", "cosanet_host_network": "false",
-	"code": "200", "metrics": "default",
+	"code": "200", "metrics": "default", "cosanet_listen_address": "::", "cosanet_listen_port": "80", "cosanet_state": "CLOSE_WAIT",
+	"cosanet_protocol": "tcp", "cosanet_direction": "out",
 }
 
-// runExporter runs the real exporter on this machine until the test ends, and returns its address.
+// runExporter runs the real exporter on this machine, with every switch that alerts want, until the test ends, and returns its
+// address.
 func runExporter(t testing.TB, node string) string {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -118,7 +120,11 @@ func runExporter(t testing.TB, node string) string {
 	}
 	address := freeAddress(t)
 	var log bytes.Buffer
-	cmd := exec.Command(program, "--serve", "--listen", address, "--node", node)
+	args := []string{"--serve", "--listen", address, "--node", node}
+	for _, of := range switches {
+		args = append(args, of)
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"bytes"
 	"flag"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 var update = flag.Bool("update", false, "write prometheus/rules.yaml anew")
@@ -99,19 +100,22 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 }
 
-// TestFindings wants a section of docs/findings.md for every alert, and each alert to say where its section is. Sections
-// without an alert are those of the rules of explain (a test of pkg/plugin).
+// TestFindings wants a section of docs/findings.md for every alert, and each alert to say where its section is; and for every
+// section, which the rules of explain have too (a test of pkg/plugin), an alert or the reason why there is none.
 func TestFindings(t *testing.T) {
 	text, err := os.ReadFile("../docs/findings.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want, got []string
-	for _, m := range regexp.MustCompile(`(?m)^### (\S+)$`).FindAllSubmatch(text, -1) {
-		got = append(got, string(m[1]))
+	sections := map[string]string{}
+	for section := range strings.SplitSeq(string(text), "\n### ") {
+		heading, rest, _ := strings.Cut(section, "\n")
+		rest, _, _ = strings.Cut(rest, "\n## ")
+		sections[heading] = rest
 	}
+	alerts := map[string]string{} // expressions of all levels
 	for _, r := range ruleList(t) {
-		want = append(want, r.Alert)
+		alerts[r.Alert] += r.Expr + "\n"
 		for _, annotation := range []string{"summary", "description", "runbook_url"} {
 			if r.Annotations[annotation] == "" {
 				t.Errorf("%s has no %s", r.Alert, annotation)
@@ -126,22 +130,61 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%s: severity %q", r.Alert, r.Labels["severity"])
 		}
 	}
-	for _, alert := range want {
-		if !slices.Contains(got, alert) {
+	for alert := range alerts {
+		if _, ok := sections[alert]; !ok {
 			t.Errorf("docs/findings.md has no section %s", alert)
 		}
 	}
-	for section := range bytes.SplitSeq(text, []byte("\n### ")) {
-		heading, rest, _ := bytes.Cut(section, []byte("\n"))
-		if !slices.Contains(want, string(heading)) {
+	of := regexp.MustCompile(`(?m)^\*\*Alert\.\*\* (.*)$`)
+	for heading, section := range sections {
+		if !strings.HasPrefix(heading, "Cosanet") {
 			continue
 		}
 		for _, part := range []string{"**Means.**", "**Threshold.**", "**Look at.**", "**Next.**", "```\n"} {
-			if !bytes.Contains(rest, []byte(part)) {
+			if !strings.Contains(section, part) {
 				t.Errorf("docs/findings.md, %s: no %q", heading, part)
 			}
 		}
+		said := ""
+		if m := of.FindStringSubmatch(section); m != nil {
+			said = m[1]
+		}
+		expr, has := alerts[heading]
+		if none := strings.HasPrefix(said, "None: "); none == has {
+			t.Errorf("docs/findings.md, %s: an alert: %v, and it says %q: one of an alert and a reason why there is none", heading, has, said)
+		}
+		if want := switchFor(expr); has && (want != "") != (said != "") || !strings.Contains(said, want) {
+			t.Errorf("docs/findings.md, %s: its alert wants the exporter's switch %q, and it says %q", heading, want, said)
+		}
 	}
+}
+
+// switches are those of the exporter without which it has no family whose name begins so.
+var switches = map[string]string{
+	"cosanet_listen_":          "--collector.listen.enabled",
+	"cosanet_proc_net_tcp":     "--collector.sockproto.enabled",
+	"cosanet_ports_":           "--collector.ports.enabled",
+	"cosanet_conntrack_owned_": "--collector.conntrack-owners.enabled",
+}
+
+// switchOf is the one for a family, empty where there is none.
+func switchOf(family string) string {
+	for prefix, of := range switches {
+		if strings.HasPrefix(family, prefix) {
+			return of
+		}
+	}
+	return ""
+}
+
+// switchFor is the one that an expression needs, empty where the exporter serves all of it by itself.
+func switchFor(expr string) (needed string) {
+	for _, name := range regexp.MustCompile(`\bcosanet_\w+`).FindAllString(expr, -1) {
+		if _, ok := metrics.Lookup(name); ok && switchOf(name) != "" {
+			needed = switchOf(name)
+		}
+	}
+	return needed
 }
 
 func ruleList(t testing.TB) []rule {

@@ -54,6 +54,12 @@ func findingsMarkdown() string {
 			}
 			fmt.Fprintf(&b, "\n### %s\n\n`%s`: %s, %s %s.\n\n", r.alert(), r.id, capitalized(r.title), r.levelText(), r.unit)
 			fmt.Fprintf(&b, "**Means.** %s\n\n**Threshold.** %s\n\n**Look at.** %s\n\n", r.means, capitalized(r.source), r.look)
+			switch {
+			case r.silent != "":
+				fmt.Fprintf(&b, "**Alert.** None: %s.\n\n", r.silent)
+			case r.served != "":
+				fmt.Fprintf(&b, "**Alert.** Only where the exporter is told to count it: %s.\n\n", r.served)
+			}
 			fmt.Fprintf(&b, "**Counted by.** %s\n\n**Next.**\n\n```\n%s\n```\n", familyNames(r.families()), strings.Join(r.next, "\n"))
 		}
 	}

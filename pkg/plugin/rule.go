@@ -57,6 +57,8 @@ type rule struct {
 	unless  string                // the id of a rule before this one: where that finds something, this would say it again
 	beside  []string              // families that shows or worst reads
 	needs   func(r *row) bool     // whether a row can be judged at all; nil: each can
+	served  string                // how an exporter is told to count what the alert asks for; empty: it does so by itself
+	silent  string                // why deploy/ has no alert of it; empty: there is one
 }
 
 // alert is the name that the rule has in deploy/, and the heading of its section in docs/findings.md.

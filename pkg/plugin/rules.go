@@ -36,11 +36,12 @@ func listenRules() []rule {
 			id: "accept-queue-full", title: "an accept queue is full", unless: "listen-overflows",
 			worst: fullQueues, unit: "listening sockets have no room for another connection",
 			levels: []level{{Warning, 0}},
-			source: "the kernel's own: a queue with more than its limit takes no further connection (`include/net/sock.h` sk_acceptq_is_full).",
+			source: "the kernel's own: a queue with more than its limit takes no further connection (`include/net/sock.h` sk_acceptq_is_full). The alert waits for five minutes: a queue that stays full.",
 			means:  "Connections wait to be accepted, and there is no room for another one: the program does not accept, or not fast enough. Each further client waits and tries again.",
 			look:   "Whether the queue moves at all: one that stays full belongs to a program that hangs, one that comes and goes to a burst. The CPU limit of the pod, and the backlog that the program asks for.",
 			next:   []string{"kubectl cosanet explain -n $NAMESPACE $POD", debugPod + "ss -lnt"},
 			beside: []string{queueLength, queueLimit},
+			served: "`--collector.listen.enabled` or `--metrics=all`",
 		},
 		{
 			id: "listen-drops", title: "connection requests are dropped, and not by a full queue",
@@ -64,10 +65,11 @@ func listenRules() []rule {
 			id: "close-wait", title: "a program does not close its connections",
 			measure: formula{sum: []string{"cosanet_proc_net_tcp"}, values: []string{"CLOSE_WAIT"}}, unit: "sockets whose peer has closed, and whose program has not",
 			levels: []level{{Warning, 100}, {Critical, 1000}},
-			source: "this project's; none are published. A program that closes has a handful, for milliseconds.",
+			source: "this project's; none are published. A program that closes has a handful, for milliseconds. The alert waits for ten minutes (warning) and five (critical).",
 			means:  "The peers have ended these connections and the program keeps them open: a leak of descriptors that ends in `too many open files`.",
 			look:   "Whether the number grows. A client library whose responses are not read to their end and closed is the usual cause; the peer in `ss` tells which.",
 			next:   []string{topPod + "--sockets --interval 10s --columns CLOSEWAIT,EST,PASSIVE,ACTIVE", debugPod + "ss -ntp state close-wait"},
+			served: "`--collector.sockproto.enabled` or `--metrics=all`",
 		},
 	}
 }

@@ -157,12 +157,13 @@ func siblingRules() []rule {
 		worst: (*row).oddities, unit: "of its values set it apart from the other pods of its workload",
 		levels: []level{{Info, 0}},
 		source: "the modified z-score of Iglewicz and Hoaglin (3.5), by the median and the median absolute deviation of the other pods, of which there must be three; and a difference that matters, at least half of the median and, by column, " +
-			traitText() + ". All of it but the score is this project's. There is no alert.",
+			traitText() + ". All of it but the score is this project's.",
 		means:  "Pods of one workload do the same work, and one of them does not fare like the others: its node, its share of the load, or what is in its memory is different.",
 		look:   "Whether all pods of its node are hit; when it was started; whether the load balancer gives it its share. `kubectl cosanet diff POD --siblings` compares all that is counted.",
 		next:   []string{"kubectl cosanet diff --siblings -n $NAMESPACE $POD", "kubectl cosanet top -A --node $NODE --interval 5s", "kubectl get pod -n $NAMESPACE $POD -o wide"},
 		needs:  func(r *row) bool { return r.siblings >= fewSiblings },
 		beside: families,
+		silent: "which pods are siblings, and how far one may be from their median, is judged by `explain` alone",
 	}}
 }
 
