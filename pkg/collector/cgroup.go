@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 )
 
@@ -117,4 +118,14 @@ func isHex(s string) bool {
 		}
 	}
 	return true
+}
+
+// parseStarted parses /proc/<pid>/stat: when the process began, in clock ticks since boot (field 22). The second field is the
+// name of the program in parentheses, any bytes; so what is counted begins after the last parenthesis.
+func parseStarted(stat []byte) (uint64, error) {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 { // the third field, state, is the first of these
+		return 0, errMalformed
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
 }

@@ -63,10 +63,6 @@ func asCRIO(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle gr
 	return handle(ctx, request)
 }
 
-func sandbox(id, namespace, name, uid string) *cri.PodSandbox {
-	return &cri.PodSandbox{Id: id, State: cri.PodSandboxState_SANDBOX_READY, Metadata: &cri.PodSandboxMetadata{Namespace: namespace, Name: name, Uid: uid}}
-}
-
 func answer(items ...*cri.PodSandbox) func(context.Context) (*cri.ListPodSandboxResponse, error) {
 	return func(context.Context) (*cri.ListPodSandboxResponse, error) {
 		return &cri.ListPodSandboxResponse{Items: items}, nil

@@ -9,6 +9,11 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
+// sandbox is one as a runtime lists it.
+func sandbox(id, namespace, name, uid string) *cri.PodSandbox {
+	return &cri.PodSandbox{Id: id, State: cri.PodSandboxState_SANDBOX_READY, Metadata: &cri.PodSandboxMetadata{Namespace: namespace, Name: name, Uid: uid}}
+}
+
 // sandboxesOf are the ids that a rawAnswer shows, each with the name in its message.
 func sandboxesOf(message []byte) (ids []string, err error) {
 	a := rawAnswer{message}

@@ -3,7 +3,6 @@
 package collector
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 
@@ -43,20 +42,6 @@ func (r *reader) readNumbers(path string, n int) ([]float64, error) {
 		return nil, err
 	}
 	return parseNumbers(file, n)
-}
-
-func parseNumbers(file []byte, n int) (numbers []float64, err error) {
-	for rest := bytes.TrimSpace(file); len(rest) > 0; {
-		var v float64
-		if v, rest, err = number(rest); err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, v)
-	}
-	if len(numbers) != n {
-		return nil, errMalformed
-	}
-	return numbers, nil
 }
 
 // neighbourTables are the tables of neighbours, each one for the machine (arp_tbl, nd_tbl): their statistics below
@@ -99,31 +84,4 @@ func (r *reader) readNeighbours(p process, dst []metrics.Sample) ([]metrics.Samp
 		return dst, errAbsent
 	}
 	return whole, nil
-}
-
-// parseNeighbours parses /proc/net/stat/arp_cache: a line of names, then a line a CPU, in hexadecimal. The entries are those
-// of the table on each of them; how often it was full (table_fulls, since Linux 4.14) is counted by each CPU for itself.
-func parseNeighbours(file []byte) (entries, full float64, err error) {
-	head, file := line(file)
-	names := bytes.Fields(head)
-	if len(file) == 0 || len(names) == 0 || string(names[0]) != "entries" {
-		return 0, 0, errMalformed
-	}
-	for len(file) > 0 {
-		var l []byte
-		l, file = line(file)
-		for i := 0; i < len(names) && !blank(l); i++ {
-			var v uint64
-			if v, l, err = hexadecimal(l); err != nil {
-				return 0, 0, err
-			}
-			switch string(names[i]) {
-			case "entries":
-				entries = float64(v)
-			case "table_fulls":
-				full += float64(v)
-			}
-		}
-	}
-	return entries, full, nil
 }

@@ -30,6 +30,21 @@ func number(b []byte) (v float64, rest []byte, err error) {
 	return float64(u), rest, nil
 }
 
+// parseNumbers reads a file of one line of n numbers.
+func parseNumbers(file []byte, n int) (numbers []float64, err error) {
+	for rest := bytes.TrimSpace(file); len(rest) > 0; {
+		var v float64
+		if v, rest, err = number(rest); err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, v)
+	}
+	if len(numbers) != n {
+		return nil, errMalformed
+	}
+	return numbers, nil
+}
+
 // integer reads the decimal digits at the start of b.
 func integer(b []byte) (u uint64, rest []byte, err error) {
 	i := 0

@@ -94,22 +94,13 @@ func (p process) inOwnNetNS() bool {
 // has tells whether a file is there.
 func (p process) has(name string) bool { return unix.Faccessat(p.fd, name, unix.F_OK, 0) == nil }
 
-// started returns when the process began, in clock ticks since boot: field 22 of /proc/<pid>/stat. The second field is
-// the name of the program in parentheses, any bytes; so what is counted begins after the last parenthesis.
+// started returns when the process began, in clock ticks since boot.
 func (p process) started(buf []byte) (uint64, error) {
 	file, _, err := p.read("stat", buf)
 	if err != nil {
 		return 0, err
 	}
 	return parseStarted(file)
-}
-
-func parseStarted(stat []byte) (uint64, error) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 { // the third field, state, is the first of these
-		return 0, errMalformed
-	}
-	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
 
 // read reads a file below /proc/<pid> into buf, which it shares with the result. Of a file larger than buf it returns the

@@ -77,3 +77,11 @@ func (s *sockstat) parse(dst []metrics.Sample, file []byte, host bool) ([]metric
 	}
 	return dst, nil
 }
+
+// parser appends what a file of the kernel says to samples.
+type parser func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error)
+
+// parser parses the file of the host, or of another namespace.
+func (s *sockstat) parser(host bool) parser {
+	return func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) { return s.parse(dst, file, host) }
+}

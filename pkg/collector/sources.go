@@ -106,12 +106,6 @@ func (r *reader) devices() source {
 	return source{name: "netdev", wanted: r.config.Netdev && r.netdev.wanted > 0, read: r.readDevices}
 }
 
-type parser func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error)
-
-func (s *sockstat) parser(host bool) parser {
-	return func(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) { return s.parse(dst, file, host) }
-}
-
 func (r *reader) parseSoftnet(dst []metrics.Sample, file []byte) ([]metrics.Sample, error) {
 	return parseSoftnet(r.families.family, dst, file)
 }
