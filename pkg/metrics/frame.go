@@ -27,10 +27,17 @@ import (
 //	H4sIAAAAAAAA...
 //	# cosanet-trailer v=1 run=4f2a ...
 //	# EOF
+//
+// A file whose frames are not counted before it is written, such as a recording, has the number of each in its trailer and
+// after the last one a line that says how many there are. Without it the file was cut between two frames, or what wrote it was
+// killed.
+//
+//	# cosanet-end v=1 frames=240
 const (
 	beginMark     = "# cosanet-begin "
 	trailerMark   = "# cosanet-trailer "
 	endMark       = "# EOF"
+	fileEndMark   = "# cosanet-end "
 	frameVersion  = "1"
 	maxFrameBytes = 64 << 20 // of text; a node of 250 pods makes 9 MB
 	maxLineBytes  = 64 << 10
@@ -59,7 +66,7 @@ func ParseEncoding(s string) (Encoding, error) {
 // Trailer is the proof that a frame is whole.
 type Trailer struct {
 	Run       string // the id that the asking side chose, so that another run's log is never taken for this one's
-	Number    int    // of the frame in its run or file, from 1; 0 where it was not said: in a recording, and by a collector that is older
+	Number    int    // of the frame in its run or file, from 1; 0 where it was not said, by a version that is older
 	Of        int    // of how many in its file, which must not look like one of fewer nodes where it is cut between two frames; 0: not said
 	Sandboxes int    // network namespaces
 	Samples   int
@@ -117,6 +124,24 @@ func (f *Frame) Write(w io.Writer, enc Encoding) error {
 	out.WriteString(endMark + "\n")
 	_, err := w.Write(out.Bytes())
 	return err
+}
+
+// WriteEnd writes the line that ends a file of so many frames.
+func WriteEnd(w io.Writer, frames int) error {
+	_, err := fmt.Fprintf(w, "%sv=%s frames=%d\n", fileEndMark, frameVersion, frames)
+	return err
+}
+
+// parseEnd reads the fields of that line; those of a newer version are let be.
+func parseEnd(fields string) (frames int, err error) {
+	pairs := parsePairs(fields)
+	if v := pairs["v"]; v != frameVersion {
+		return 0, fmt.Errorf("an end of version %q, not %s: it was written by another release", v, frameVersion)
+	}
+	if frames, err = strconv.Atoi(pairs["frames"]); err != nil || frames < 1 {
+		return 0, fmt.Errorf("%w: it ends with %q frames", ErrTruncated, pairs["frames"])
+	}
+	return frames, nil
 }
 
 // compress cannot fail: it writes to memory.

@@ -52,6 +52,33 @@ func TestFrameRoundTrip(t *testing.T) {
 	}
 }
 
+// The line that ends a file is told with what comes after it.
+func TestFileEnds(t *testing.T) {
+	var end bytes.Buffer
+	if err := WriteEnd(&end, 2); err != nil {
+		t.Fatal(err)
+	}
+	one := frame(t, Text, "r1")
+	fr := NewFrameReader(bytes.NewReader(bytes.Join([][]byte{one, one, end.Bytes(), one, end.Bytes()}, nil)), "r1")
+	var got []int
+	for {
+		_, err := fr.Next()
+		got = append(got, fr.Ended)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]int{0, 0, 2, 2}, got); diff != "" {
+		t.Errorf("ends before each frame and the end (-want +got):\n%s", diff)
+	}
+	if _, err := Parse(bytes.NewReader(append(one, end.Bytes()...))); err != nil {
+		t.Errorf("it is no exposition text: %v", err)
+	}
+}
+
 func TestPlainFrameIsAScrape(t *testing.T) {
 	s, err := Parse(bytes.NewReader(frame(t, Text, "r1")))
 	if err != nil {
@@ -89,6 +116,10 @@ func TestStreamsThatAreRefused(t *testing.T) {
 		{"another encoding", strings.Replace(zipped, "encoding=gzip", "encoding=zstd", 1), "different releases"},
 		{"a panic inside", strings.Replace(whole, "# TYPE", "panic: oh no\n# TYPE", 1), "sum"},
 		{"a panic between base64 lines", lines[0] + "panic: oh no!\n" + strings.Join(lines[1:], ""), "inflating"},
+		{"an end of another version", "# cosanet-end v=2 frames=1\n" + whole, "another release"},
+		{"an end without frames", "# cosanet-end v=1 frames=0\n" + whole, `ends with "0" frames`},
+		{"an end without its line feed", "# cosanet-end v=1 frames=12", "unexpected EOF"},
+		{"an end within a frame", strings.Replace(whole, "# TYPE", "# cosanet-end v=1 frames=1\n# TYPE", 1), "sum"},
 		{"a number that is none", strings.Replace(whole, " sha256=", " number=0 sha256=", 1), `trailer with number "0"`},
 		{"only an error", "cosanet-collector: error: no such file\n", "no such file"},
 		{"an endless line", strings.Repeat("x", 2*maxLineBytes), "line of more than 64 KiB"},

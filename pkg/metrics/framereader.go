@@ -25,6 +25,10 @@ type FrameReader struct {
 	// asked for again: what comes before the first line that begins a compressed frame is passed over.
 	Midway bool
 
+	// Ended is how many frames the file has that ended between the last frame and what Next returned just now, by the line
+	// that ends it; 0: there was none.
+	Ended int
+
 	lines *bufio.Reader
 	run   string
 }
@@ -37,8 +41,15 @@ func NewFrameReader(r io.Reader, run string) *FrameReader {
 // Next returns the next whole frame, or io.EOF when the stream ends between two frames. Any other end is ErrTruncated
 // (by errors.Is) with what was read last, because that is where a collector that died says why.
 func (fr *FrameReader) Next() (*Frame, error) {
+	fr.Ended = 0
 	line, err := fr.line()
 	for fr.Midway && err == nil && !bytes.HasPrefix(line, []byte(beginMark)) {
+		line, err = fr.line()
+	}
+	if fields, ok := bytes.CutPrefix(line, []byte(fileEndMark)); ok && err == nil {
+		if fr.Ended, err = parseEnd(string(fields)); err != nil {
+			return nil, err
+		}
 		line, err = fr.line()
 	}
 	if err == io.EOF && (len(line) == 0 || fr.Midway) {

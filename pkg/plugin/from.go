@@ -18,12 +18,16 @@ const maxSaved = 1 << 30
 // the state of a moment. Errors: those of eachSaved; a moment that is not in the file.
 func readFleet(ctx context.Context, path string, stdin io.Reader, m moment) (*Fleet, error) {
 	c := newChoice(m)
-	if err := eachSaved(ctx, path, stdin, c.take); err != nil {
+	whole, err := eachSaved(ctx, path, stdin, c.take)
+	if err != nil {
 		return nil, err
 	}
 	fleet, err := c.fleet()
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if !whole {
+		fleet.remarks = append(fleet.remarks, noEnd)
 	}
 	return fleet, nil
 }

@@ -55,7 +55,7 @@ func TestNumberedFrames(t *testing.T) {
 		"half a number of what was so": {[]string{"1/"}, "trailer with number"},
 	} {
 		frames := 0
-		err := readFrames(bytes.NewReader(file(test.places...)), func(*saved) error {
+		_, err := readFrames(bytes.NewReader(file(test.places...)), func(*saved) error {
 			frames++
 			return nil
 		})

@@ -224,7 +224,7 @@ func TestLiveHostile(t *testing.T) {
 		hear(word{node: "n", remark: text})
 		hear(word{node: "m", doing: text})
 		frame := 0
-		err := eachSaved(t.Context(), "-", bytes.NewReader(frames), func(s *saved) error {
+		_, err := eachSaved(t.Context(), "-", bytes.NewReader(frames), func(s *saved) error {
 			snapshot, err := s.decode()
 			if err != nil {
 				return err

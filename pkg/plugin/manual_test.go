@@ -143,6 +143,27 @@ There is no configuration file: what no flag says comes from the environment, th
 | who counts | ` + "`--source`; the exporter of a node where it can answer, else a collector pod" + ` |
 | namespace of the collector pods | ` + "`--collector-namespace`; `cosanet` where there is one; `default`" + ` |
 
+## Saved files
+
+What ` + "`kubectl cosanet snapshot` writes and `--from` reads" + ` is text in the Prometheus format, compressed with gzip if the name ends in ` + "`.gz`" + `. One frame follows another: all that a node
+counted at one moment, and two comment lines that prove it.
+
+` + "```" + `
+# TYPE cosanet_conntrack_curr gauge
+...
+# cosanet-trailer v=1 run=snapshot sandboxes=3 samples=1290 failed=0 bytes=180233 sha256=... number=2 of=4
+# EOF
+` + "```" + `
+
+A snapshot's frames say how many they are: cut anywhere, the file is refused, with exit code 1. A recording (` + "`--duration`" + `), and a copy of one, is written as it comes: its frames are numbered, and a line ends it.
+
+` + "```" + `
+# cosanet-end v=1 frames=240
+` + "```" + `
+
+Ctrl-C ends a recording with that line, too. One without it was killed, or cut between two frames: it is shown up to its last frame, with a warning on standard error; cut within a frame it is refused. Files of earlier versions, whose
+frames are not numbered, are read as they are, and so are the logs of collector pods. Files may be written one after the other into one.
+
 ## Flags of the commands that count
 
 `)

@@ -44,7 +44,7 @@ func (s *snapshot) record(ctx context.Context, f *factory, selection Selection, 
 	if failed := context.Cause(follow); err == nil && ctx.Err() == nil && failed != nil {
 		err = failed
 	}
-	return r.end(ctx, errors.Join(err, r.close()))
+	return r.end(ctx, errors.Join(err, r.close(true)))
 }
 
 // hear takes what the nodes say.
@@ -123,7 +123,7 @@ func (r *recording) end(ctx context.Context, err error) error {
 func (s *snapshot) recut(ctx context.Context, f *factory, selection Selection, ask Ask) error {
 	r := newRecorder(s.file, f.streams.Out)
 	m, begun := s.source.moments.moment, false
-	err := eachSaved(ctx, s.source.from, f.streams.In, func(frame *saved) error {
+	whole, err := eachSaved(ctx, s.source.from, f.streams.In, func(frame *saved) error {
 		if !begun {
 			m.resolve(frame.at)
 			begun = true
@@ -138,8 +138,11 @@ func (s *snapshot) recut(ctx context.Context, f *factory, selection Selection, a
 		keepSet(snapshot, ask)
 		return r.write(frame.node, only(snapshot, true, selection.admits))
 	})
-	if err = errors.Join(err, r.close()); err != nil {
+	if err = errors.Join(err, r.close(whole)); err != nil {
 		return err
+	}
+	if !whole {
+		fmt.Fprintln(f.streams.ErrOut, noEnd)
 	}
 	if r.frames == 0 && begun && m.to.given() {
 		return fmt.Errorf("reading %s: %s", s.source.from, m.missing())

@@ -3,23 +3,23 @@ package plugin
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
 
 // recorder writes frames to a file as they come. Whatever ends it, the file is whole up to its last frame: each is written
-// at once, compressed as a member of its own, and what could be written only in part is taken back.
+// at once, compressed as a member of its own, and what could be written only in part is taken back. The frames are numbered,
+// and a line at the end says how many there are: without it a file that was cut between two frames would look whole.
 type recorder struct {
 	path string
 	out  io.Writer
 	file *os.File // nil before the first frame, and for standard output
 	size int64    // of what is whole
+	lost bool     // a frame is missing in it, since it could not be written
 
 	frames  int
 	pods    map[PodRef]bool
@@ -48,22 +48,30 @@ func (r *recorder) write(node string, s *metrics.Snapshot) error {
 		}
 		r.file, r.out = file, file
 	}
-	var frame bytes.Buffer
-	if err := metrics.WriteFrame(&frame, metrics.Text, savedRun, s); err != nil {
+	frame := metrics.NewFrame(savedRun, s)
+	frame.Trailer.Number = r.frames + 1
+	if err := r.append(func(w io.Writer) error { return frame.Write(w, metrics.Text) }); err != nil {
+		r.lost = true
 		return err
 	}
-	if strings.HasSuffix(r.path, ".gz") {
-		var z bytes.Buffer
-		zw := gzip.NewWriter(&z)
-		if _, err := zw.Write(frame.Bytes()); err != nil {
-			return err
-		}
-		if err := zw.Close(); err != nil {
-			return err
-		}
-		frame = z
+	r.note(node, s)
+	return nil
+}
+
+// append adds a part to what is there, all of it or nothing.
+func (r *recorder) append(part func(io.Writer) error) error {
+	var text bytes.Buffer
+	if err := part(&text); err != nil {
+		return err
 	}
-	n, err := r.out.Write(frame.Bytes())
+	written := text.Bytes()
+	if compressed(r.path) {
+		var err error
+		if written, err = zipped(written); err != nil {
+			return err
+		}
+	}
+	n, err := r.out.Write(written)
 	if err != nil {
 		if n > 0 && r.file != nil {
 			err = errors.Join(err, r.file.Truncate(r.size))
@@ -71,7 +79,6 @@ func (r *recorder) write(node string, s *metrics.Snapshot) error {
 		return err
 	}
 	r.size += int64(n)
-	r.note(node, s)
 	return nil
 }
 
@@ -99,12 +106,16 @@ func (r *recorder) node(node string) *span {
 	return r.nodes[node]
 }
 
-// close ends the file.
-func (r *recorder) close() error {
-	if r.file == nil {
-		return nil
+// close ends the file: with the line that says so, unless a frame is missing or what it is made of is not whole itself.
+func (r *recorder) close(whole bool) error {
+	var err error
+	if whole && !r.lost && r.frames > 0 {
+		err = r.append(func(w io.Writer) error { return metrics.WriteEnd(w, r.frames) })
 	}
-	return r.file.Close()
+	if r.file == nil {
+		return err
+	}
+	return errors.Join(err, r.file.Close())
 }
 
 // answered counts the nodes of which there is a frame.

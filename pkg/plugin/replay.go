@@ -27,23 +27,28 @@ func (s *saved) decode() (*metrics.Snapshot, error) { return decode(s.frame) }
 // eachSaved reads the frames of a file one by one, in the order in which they are in it, and holds none of them: a recording
 // is larger than the memory. "-" is standard input, and gzip is recognised by its first bytes. Errors: a file that is not
 // whole, or holds no frame at all; that of take; that of ctx when it ends first, since a pipe may keep its reader waiting.
-// Take is not called after eachSaved has returned.
-func eachSaved(ctx context.Context, path string, stdin io.Reader, take func(*saved) error) error {
+// Without an error it is still not whole where a recording in it has no end: see noEnd. Take is not called after eachSaved has
+// returned.
+func eachSaved(ctx context.Context, path string, stdin io.Reader, take func(*saved) error) (whole bool, err error) {
 	in, name := stdin, "standard input"
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
-			return err // says itself: open PATH: no such file or directory
+			return false, err // says itself: open PATH: no such file or directory
 		}
 		defer file.Close()
 		in, name = file, path
 	}
+	type outcome struct {
+		whole bool
+		err   error
+	}
 	frames := make(chan *saved)
-	read := make(chan error, 1)
+	read := make(chan outcome, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		read <- readFrames(in, func(s *saved) error {
+		whole, err := readFrames(in, func(s *saved) error {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -51,20 +56,21 @@ func eachSaved(ctx context.Context, path string, stdin io.Reader, take func(*sav
 				return nil
 			}
 		})
+		read <- outcome{whole, err}
 	}()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case s := <-frames:
 			if err := take(s); err != nil {
-				return err
+				return false, err
 			}
-		case err := <-read:
-			if err != nil {
-				return fmt.Errorf("reading %s: %w", name, err)
+		case o := <-read:
+			if o.err != nil {
+				return false, fmt.Errorf("reading %s: %w", name, o.err)
 			}
-			return nil
+			return o.whole, nil
 		}
 	}
 }
@@ -73,57 +79,46 @@ func eachSaved(ctx context.Context, path string, stdin io.Reader, take func(*sav
 // look like a healthy pod.
 var errNoTrailer = errors.New("it ends without a trailer: it was cut short, or is no file of kubectl cosanet snapshot (a plain scrape cannot be told to be whole)")
 
-// readFrames reads one frame after the other.
-func readFrames(r io.Reader, take func(*saved) error) error {
+// readFrames reads one frame after the other. It is not whole where a recording in it has no end.
+func readFrames(r io.Reader, take func(*saved) error) (whole bool, err error) {
 	in := bufio.NewReader(r)
 	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return err
+			return false, err
 		}
 		in = bufio.NewReader(z)
 	}
 	frames := metrics.NewFrameReader(in, "")
-	var last metrics.Trailer
+	var order sequence
 	for n := 1; ; n++ {
 		frame, err := frames.Next()
+		if frames.Ended > 0 {
+			if err := order.end(frames.Ended); err != nil {
+				return false, err
+			}
+		}
 		switch {
-		case err == io.EOF && last.Number < last.Of:
-			return fmt.Errorf("%w: it ends after frame %d of %d", metrics.ErrTruncated, last.Number, last.Of)
 		case err == io.EOF && n > 1:
-			return nil
+			return order.finish()
 		case err == io.EOF:
-			return errors.New("it is empty")
+			return false, errors.New("it is empty")
 		case errors.Is(err, io.ErrUnexpectedEOF) && n == 1:
-			return errNoTrailer
+			return false, errNoTrailer
 		case err != nil:
-			return fmt.Errorf("frame %d: %w", n, err)
+			return false, fmt.Errorf("frame %d: %w", n, err)
 		}
-		if err := follows(&frame.Trailer, &last); err != nil {
-			return err
+		if err := order.next(&frame.Trailer); err != nil {
+			return false, err
 		}
-		last = frame.Trailer
 		s, err := newSaved(frame)
 		if err != nil {
-			return fmt.Errorf("frame %d: %w", n, err)
+			return false, fmt.Errorf("frame %d: %w", n, err)
 		}
 		if err := take(s); err != nil {
-			return err
+			return false, err
 		}
 	}
-}
-
-// follows tells whether a frame is the next of its file. Files may be written one after the other into one; logs, recordings
-// and files of earlier versions do not say how many frames they have.
-func follows(t, last *metrics.Trailer) error {
-	want := 1
-	if last.Number < last.Of {
-		want = last.Number + 1
-	}
-	if t.Of == 0 && want == 1 || t.Number == want && (want == 1 || t.Of == last.Of) {
-		return nil
-	}
-	return fmt.Errorf("%w: frame %d of %d is where frame %d should be", metrics.ErrTruncated, t.Number, t.Of, want)
 }
 
 // walked begins the line in which the collector says of which node a walk is, and of when.

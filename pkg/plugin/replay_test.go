@@ -130,7 +130,8 @@ func TestInstantOfTheNextDay(t *testing.T) {
 	}
 }
 
-// Whatever ends a recording, its file is whole up to the last frame: at every moment it can be read.
+// Whatever ends a recording, its file is whole up to the last frame: at every moment it can be read, and that it goes on, or
+// was killed, shows until its end is there.
 func TestRecorderIsWhole(t *testing.T) {
 	for _, name := range []string{"r.prom", "r.prom.gz"} {
 		path := filepath.Join(t.TempDir(), name)
@@ -140,12 +141,15 @@ func TestRecorderIsWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			read := 0
-			if err := eachSaved(t.Context(), path, nil, func(*saved) error { read++; return nil }); err != nil || read != n+1 {
-				t.Fatalf("%s after %d frames: %d read, error %v", name, n+1, read, err)
+			if whole, err := eachSaved(t.Context(), path, nil, func(*saved) error { read++; return nil }); err != nil || read != n+1 || whole {
+				t.Fatalf("%s after %d frames: %d read, whole %v, error %v; want all of them, and no end yet", name, n+1, read, whole, err)
 			}
 		}
-		if err := r.close(); err != nil {
+		if err := r.close(true); err != nil {
 			t.Fatal(err)
+		}
+		if whole, err := eachSaved(t.Context(), path, nil, func(*saved) error { return nil }); err != nil || !whole {
+			t.Errorf("%s when it has ended: whole %v, error %v", name, whole, err)
 		}
 	}
 }
@@ -168,9 +172,12 @@ func TestRecorderTakesBack(t *testing.T) {
 	if err := r.write("node-1", s); err == nil {
 		t.Fatal("no error of half a write")
 	}
+	if err := r.close(true); err != nil {
+		t.Fatal(err)
+	}
 	read := 0
-	if err := eachSaved(t.Context(), path, nil, func(*saved) error { read++; return nil }); err != nil || read != 1 {
-		t.Errorf("%d frames read, error %v, want the first one", read, err)
+	if whole, err := eachSaved(t.Context(), path, nil, func(*saved) error { read++; return nil }); err != nil || read != 1 || whole {
+		t.Errorf("%d frames read, whole %v, error %v, want the first one and no end", read, whole, err)
 	}
 }
 
@@ -217,7 +224,7 @@ func TestEachSavedEnds(t *testing.T) {
 	defer w.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := eachSaved(ctx, "-", r, func(*saved) error { return nil }); err != context.Canceled {
+	if _, err := eachSaved(ctx, "-", r, func(*saved) error { return nil }); err != context.Canceled {
 		t.Errorf("error %v, want that of the context", err)
 	}
 }

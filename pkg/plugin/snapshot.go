@@ -159,22 +159,31 @@ func encodeFleet(observations []Observation) (text []byte, pods int, err error) 
 
 // save writes the file, compressed if its name says so. What could not be written whole is removed.
 func save(path string, text []byte) error {
-	if strings.HasSuffix(path, ".gz") {
-		var z bytes.Buffer
-		zw := gzip.NewWriter(&z)
-		if _, err := zw.Write(text); err != nil {
+	if compressed(path) {
+		var err error
+		if text, err = zipped(text); err != nil {
 			return err
 		}
-		if err := zw.Close(); err != nil {
-			return err
-		}
-		text = z.Bytes()
 	}
 	err := os.WriteFile(path, text, 0o644)
 	if info, statErr := os.Stat(path); err != nil && statErr == nil && info.Mode().IsRegular() {
 		return errors.Join(err, os.Remove(path))
 	}
 	return err
+}
+
+// compressed tells whether a file of this name is.
+func compressed(path string) bool { return strings.HasSuffix(path, ".gz") }
+
+// zipped makes a member of a gzip file of a text: such members may follow one another.
+func zipped(text []byte) ([]byte, error) {
+	var z bytes.Buffer
+	zw := gzip.NewWriter(&z)
+	if _, err := zw.Write(text); err != nil {
+		return nil, err
+	}
+	err := zw.Close()
+	return z.Bytes(), err
 }
 
 func plural(n int, noun string) string {
