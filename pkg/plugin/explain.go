@@ -100,7 +100,7 @@ func (e *explain) parse(namespace string, args []string) (view *explainView, err
 	if !e.ask.owners {
 		view.rules = withoutOwners(view.rules)
 	}
-	view.ask.Only = append(readByRules(view.rules), sampledRatio)
+	view.ask.Only, view.ask.Grown = append(readByRules(view.rules), sampledRatio), grownBy(view.rules)
 	return view, nil
 }
 

@@ -112,6 +112,7 @@ func (rule *rule) judge(r *row) (*finding, state) {
 	if rule.shows != nil {
 		f.evidence = rule.shows(r)
 	}
+	f.evidence = append(f.evidence, rule.grows.lines(r)...)
 	return f, present
 }
 

@@ -37,6 +37,7 @@ type Ask struct {
 	Samples  int           // frames each collector sends: 1 for totals, 2 for rates
 	Interval time.Duration // between two frames
 	Only     []string      // families that the view reads, beside what the collector says of itself; nil for all of Metrics
+	Grown    []growth      // levels of which the value at the first sample is read, too, as that of every counter is
 	Implied  bool          // nobody chose the interval: an exporter, which has no pod to start, takes a shorter one
 }
 

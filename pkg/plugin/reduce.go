@@ -49,7 +49,7 @@ func (ask Ask) spare(text []byte) []byte {
 }
 
 // reduce keeps of a node's snapshots what makes cells: of the last one values and what could not be read, of those before
-// it the counters. Names are held once.
+// it the counters, and the levels whose change is told. Names are held once.
 func (ask Ask) reduce(snapshots []*metrics.Snapshot) {
 	if ask.wholly() {
 		return
@@ -83,7 +83,7 @@ func (ask Ask) reduce(snapshots []*metrics.Snapshot) {
 func (ask Ask) tells(box *metrics.Sandbox, s *metrics.Sample, last bool) bool {
 	switch {
 	case !own(s.Metric):
-		return last || s.Metric.Type == metrics.Counter
+		return last || s.Metric.Type == metrics.Counter || ask.grows(s)
 	case s.Metric.Name == readSuccess:
 		return last && (s.Value == 0 || label(s, "source") == "listen") // of which there may be none
 	}

@@ -105,7 +105,7 @@ func (r *reportFlags) parse(namespace string, args []string) (view *reportView, 
 	if view.ask, err = r.ask.ask(); err != nil {
 		return nil, err
 	}
-	view.ask.Only = readByReport(view.rules, view.columns)
+	view.ask.Only, view.ask.Grown = readByReport(view.rules, view.columns), grownBy(view.rules)
 	view.source.moments.moment.every = &view.ask
 	return view, nil
 }

@@ -54,6 +54,7 @@ type rule struct {
 	look    string                // what else to look at
 	next    []string              // commands, with $NAMESPACE, $POD and $NODE
 	shows   func(r *row) []string // what makes the finding more exact, such as the port
+	grows   growth                // the level whose change is told with it
 	unless  string                // the id of a rule before this one: where that finds something, this would say it again
 	beside  []string              // families that shows or worst reads
 	needs   func(r *row) bool     // whether a row can be judged at all; nil: each can
@@ -82,7 +83,13 @@ func (r *rule) link() string {
 }
 
 // families are the metrics that the rule needs.
-func (r *rule) families() []string { return slices.Concat(r.measure.families(), r.beside) }
+func (r *rule) families() []string {
+	families := slices.Concat(r.measure.families(), r.beside)
+	if of := r.grows.family; of != "" && !slices.Contains(families, of) {
+		families = append(families, of)
+	}
+	return families
+}
 
 // levelText words the levels: "warning above 1, critical above 5".
 func (r *rule) levelText() string {

@@ -67,8 +67,9 @@ func listenRules() []rule {
 			levels: []level{{Warning, 100}, {Critical, 1000}},
 			source: "this project's; none are published. A program that closes has a handful, for milliseconds. The alert waits for ten minutes (warning) and five (critical).",
 			means:  "The peers have ended these connections and the program keeps them open: a leak of descriptors that ends in `too many open files`.",
-			look:   "Whether the number grows. A client library whose responses are not read to their end and closed is the usual cause; the peer in `ss` tells which.",
+			look:   "Whether the number grows, which the finding says of its interval: longer (`--interval 1m`), or over a recording, it is surer. A client library whose responses are not read to their end and closed is the usual cause; the peer in `ss` tells which.",
 			next:   []string{topPod + "--sockets --interval 10s --columns CLOSEWAIT,EST,PASSIVE,ACTIVE", debugPod + "ss -ntp state close-wait"},
+			grows:  growth{"in CLOSE-WAIT", "cosanet_proc_net_tcp", "CLOSE_WAIT"},
 			served: "`--collector.sockproto.enabled` or `--metrics=all`",
 		},
 	}

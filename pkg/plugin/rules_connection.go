@@ -76,6 +76,7 @@ func connectionRules() []rule {
 			means:  "More connections have just ended than the namespace may remember. Late segments of an old connection can then reach a new one with the same ports.",
 			look:   "Short connections, many a second, to one peer: keep-alive or a pool in the client ends it. The limit is each pod's own.",
 			next:   []string{topPod + "--interval 5s --columns TW,ACTIVE,PASSIVE,TcpExt_TCPTimeWaitOverflow"},
+			grows:  growth{"in TIME-WAIT", "cosanet_sockstat_tcp_tw", ""},
 		},
 		{
 			id: "ports-exhausted", title: "local ports for one destination run out",
@@ -87,6 +88,7 @@ func connectionRules() []rule {
 			next:   []string{topPod + "--columns PORTS%,TW,ACTIVE,EST", debugPod + "ss -nt state all"},
 			shows:  fullestTuples,
 			beside: []string{"cosanet_ports_tuple_used"},
+			grows:  growth{"ports", "cosanet_ports_used", ""},
 			served: "`--collector.ports.enabled` or `--metrics=all`",
 		},
 		{

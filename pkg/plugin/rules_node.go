@@ -11,6 +11,7 @@ func nodeRules() []rule {
 			means:  "The connection tracking table fills up. When it is full, packets of new connections are dropped, on a node those of all pods behind a Service or NAT; DNS suffers first. For a pod it is a table of the pod's own (rules of a sidecar).",
 			look:   "Which state the entries are in (many in TIME_WAIT or UNREPLIED: short connections, a scan, a client without keep-alive), and who makes most of them. `nf_conntrack_max` can be raised; kube-proxy sets it by `conntrack.maxPerCore`.",
 			next:   []string{"kubectl cosanet top -A --all-nodes --sort-by ct --columns CT,CTERR,ACTIVE,PASSIVE", debugNode + "conntrack -S"},
+			grows:  growth{"entries", "cosanet_conntrack_curr", ""},
 		},
 		{
 			id: "conntrack-owner", title: "connections of one namespace fill the node's tracking table",
@@ -21,6 +22,7 @@ func nodeRules() []rule {
 			look:   "The states: many in TIME_WAIT are short connections (keep-alive, a pool), many UNREPLIED or SYN_SENT are a scan or a peer that does not answer, many udp a client that takes a new port for each query.",
 			next:   []string{"kubectl cosanet top -A --node $NODE --conntrack-owners --sort-by hostct", debugNode + "conntrack -S"},
 			served: "`--collector.conntrack-owners.enabled`",
+			grows:  growth{"entries", ownedEntries, ""},
 		},
 		{
 			id: "conntrack-early-drops", title: "connection tracking throws entries out",
@@ -57,6 +59,7 @@ func nodeRules() []rule {
 			means:  "The TCP sockets of the node together hold more memory than the kernel wants to give: buffers are made smaller, and at the high mark connections are cut off.",
 			look:   "Which pods have many connections (EST), with much in Recv-Q and Send-Q: programs that do not read, peers that do not. The marks are `net.ipv4.tcp_mem`, in pages of 4 KiB.",
 			next:   []string{"kubectl cosanet top -A --node $NODE --sort-by est --columns EST,TW,IN,OUT", debugNode + "sysctl net.ipv4.tcp_mem"},
+			grows:  growth{"pages", "cosanet_sockstat_tcp_mem_pages", ""},
 		},
 		{
 			id: "orphaned-sockets", title: "many TCP sockets are without a program", node: true,
@@ -66,6 +69,7 @@ func nodeRules() []rule {
 			means:  "Programs closed connections whose peers do not answer to it. Above the limit the kernel resets them at once.",
 			look:   "Peers that have gone or that do not read what was sent: sockets in FIN-WAIT-1 and LAST-ACK with a Send-Q name them.",
 			next:   []string{topNodes + "--columns sockstat_tcp_orphan,limits_tcp_orphans,EST,TW", debugNode + "ss -nt state fin-wait-1"},
+			grows:  growth{"without a program", "cosanet_sockstat_tcp_orphan", ""},
 		},
 		{
 			id: "neighbour-overflow", title: "the neighbour table is full", node: true,
@@ -84,6 +88,7 @@ func nodeRules() []rule {
 			means:  "The tables of neighbours (ARP, NDP), one for all pods of the node, fill up. When one is full, packets to addresses that are not in it are dropped.",
 			look:   "As for [CosanetNeighbourOverflow](#cosanetneighbouroverflow).",
 			next:   []string{topNodes + "--columns neighbour_entries,neighbour_limit,neighbour_table_full_total", debugNode + "ip -s neigh"},
+			grows:  growth{"neighbours", "cosanet_neighbour_entries", ""},
 		},
 		{
 			id: "softnet-drops", title: "packets are dropped before any protocol sees them", node: true,

@@ -119,6 +119,7 @@ func connectionProofs() []proof {
 		{
 			rule: "time-wait-overflow", how: "200 connections are closed by a client that may remember one (`tcp_max_tw_buckets`)",
 			also: []string{"resets-sent"}, // what comes for a connection that was not remembered
+			says: "in TIME-WAIT: ",
 			prepare: func(w *world) error {
 				if err := w.sysctl("ipv4/tcp_max_tw_buckets", "1"); err != nil {
 					return err

@@ -45,6 +45,7 @@ func conntrackProofs() []proof {
 		{
 			rule: "conntrack-full", node: true, how: "a table of which 92 in 100 entries are taken by datagrams that nobody answers",
 			also:    []string{"conntrack-owner"}, // they came to the node itself
+			says:    "entries: from ",
 			prepare: prepare,
 			provoke: func(w *world) error {
 				limit, err := tableLimit()

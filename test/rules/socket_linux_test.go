@@ -96,6 +96,15 @@ func (w *world) dial(address string, n int) (made []net.Conn, err error) {
 	return made, err
 }
 
+// hangUp makes n connections to port 7002 of the pod, and closes them.
+func (w *world) hangUp(n int) error {
+	made, err := w.dial(podIP+":7002", n)
+	if err != nil {
+		return err
+	}
+	return times(len(made), func(i int) error { return made[i].Close() })
+}
+
 // dialFromPod makes n connections of the pod to port 7000 of the node.
 func (w *world) dialFromPod(n int) (made []net.Conn, err error) {
 	err = w.inPod(func() (err error) {
