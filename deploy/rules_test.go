@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 var update = flag.Bool("update", false, "write prometheus/rules.yaml anew")
@@ -29,19 +30,7 @@ func TestRulesAreThoseOfTheOperator(t *testing.T) {
 	}
 	want := "# Cut out of components/prometheus-operator/prometheusrule.yaml by \"go test ./deploy -update\". Do not edit.\n" +
 		regexp.MustCompile(`(?m)^  `).ReplaceAllString(spec, "")
-	const file = "prometheus/rules.yaml"
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what the operator gets: go test ./deploy -update (-want +got):\n%s", file, diff)
-	}
+	golden.File(t, "prometheus/rules.yaml", want, *update)
 }
 
 // TestPromtool has promtool check the rules and evaluate every alert.

@@ -12,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 var update = flag.Bool("update", false, "rewrite generated files and goldens")
@@ -274,19 +276,7 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("%s: %d rows in the reference, want 1", m.Name, n)
 		}
 	}
-	const path = "../../docs/metrics.md"
-	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("%s is stale; run: go test ./pkg/metrics -run TestMarkdown -update\n%s", path, diff)
-	}
+	golden.File(t, "../../docs/metrics.md", got.String(), *update)
 }
 
 func lines(t *testing.T, path string) []string {

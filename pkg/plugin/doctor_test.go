@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/cosanet/kubectl-cosanet/deploy"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 // examined is a cluster of two nodes where all is well, with the policy in place.
@@ -141,7 +141,6 @@ func TestDoctor(t *testing.T) {
 		{"policy that may fail", "", func(s *apiServer) { ignore := admissionv1.Ignore; s.policies[1].Spec.FailurePolicy = &ignore }},
 		{"an old server", "", func(s *apiServer) { s.minor = "29+" }},
 	}
-	golden := "testdata/doctor.txtar"
 	archive := &txtar.Archive{Comment: []byte("What doctor prints: standard output, standard error, exit code.\n")}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,19 +152,7 @@ func TestDoctor(t *testing.T) {
 			archive.Files = append(archive.Files, txtar.File{Name: tt.name, Data: []byte(text)})
 		})
 	}
-	got := txtar.Format(archive)
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("doctor differs from %s (-want +got), -update rewrites it:\n%s", golden, diff)
-	}
+	golden.File(t, "testdata/doctor.txtar", string(txtar.Format(archive)), *update)
 }
 
 func windows(names ...string) func(*corev1.Node) {

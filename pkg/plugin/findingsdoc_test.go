@@ -2,39 +2,18 @@ package plugin
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 // TestFindingsDocument holds the sections of docs/findings.md to the rules of explain; -update writes them.
 func TestFindingsDocument(t *testing.T) {
-	const file, begin, end = "../../docs/findings.md", "<!-- the rules of explain: make docs -->\n", "<!-- end of the rules -->\n"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the rules", file)
-	}
-	want := before + begin + findingsMarkdown() + end + after
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("docs/findings.md is stale (-want +got), make docs writes it:\n%s", diff)
-	}
+	want := golden.Part(t, "../../docs/findings.md", "<!-- the rules of explain: make docs -->\n", "<!-- end of the rules -->\n", findingsMarkdown(), *update)
 	for _, m := range regexp.MustCompile(`\]\(#(\w+)\)`).FindAllStringSubmatch(findingsMarkdown(), -1) {
 		if !strings.Contains(strings.ToLower(want), "\n### "+m[1]+"\n") {
 			t.Errorf("a rule links to a section %s that is not there", m[1])

@@ -3,16 +3,14 @@ package plugin
 import (
 	"bytes"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 // began is when the first sample of the recorded frames was taken.
@@ -167,18 +165,6 @@ func TestRecordedFrames(t *testing.T) {
 		files[name] = out.Bytes()
 	}
 	for name, want := range files {
-		path := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(path, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s is not what the fixture says (-fixture +file), run with -update:\n%s", path, diff)
-		}
+		golden.File(t, filepath.Join("testdata", name), string(want), *update)
 	}
 }

@@ -224,26 +224,30 @@ func TestObserveFailures(t *testing.T) {
 			}
 		}, []string{"the collector failed (exit code 1): cosanet-collector: error: reading /proc: permission denied"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s, c := newAPIServer(t, "a"), testCollection()
-			tt.harm(s, c)
-			fleet, err, left := observe(t, s, c, Ask{Samples: 2})
-			if err != nil || left != nil {
-				t.Fatalf("Observe: %v, %v", err, left)
-			}
-			got := fleet.Observations[0].Err
-			if len(tt.want) == 0 && (got != nil || len(fleet.Observations[0].Snapshots) != 2) {
-				t.Errorf("error %v and %d snapshots, want none and 2", got, len(fleet.Observations[0].Snapshots))
-			}
-			for _, part := range tt.want {
-				if got == nil || !strings.Contains(got.Error(), part) {
-					t.Errorf("error %q, want it to contain %q", got, part)
-				}
-			}
-			gone(t, s, c)
-		})
+		t.Run(tt.name, func(t *testing.T) { harmed(t, tt.harm, tt.want) })
 	}
+}
+
+// harmed observes one node while something is wrong. It wants all parts of want in the node's error, and where there are none
+// both of its samples; and in any case no pod left.
+func harmed(t *testing.T, harm func(*apiServer, *Collection), want []string) {
+	t.Parallel()
+	s, c := newAPIServer(t, "a"), testCollection()
+	harm(s, c)
+	fleet, err, left := observe(t, s, c, Ask{Samples: 2})
+	if err != nil || left != nil {
+		t.Fatalf("Observe: %v, %v", err, left)
+	}
+	got := fleet.Observations[0].Err
+	if len(want) == 0 && (got != nil || len(fleet.Observations[0].Snapshots) != 2) {
+		t.Errorf("error %v and %d snapshots, want none and 2", got, len(fleet.Observations[0].Snapshots))
+	}
+	for _, part := range want {
+		if got == nil || !strings.Contains(got.Error(), part) {
+			t.Errorf("error %v, want it to contain %q", got, part)
+		}
+	}
+	gone(t, s, c)
 }
 
 func waitingFor(reason, message string) corev1.PodStatus {

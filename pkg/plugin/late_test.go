@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,24 +47,6 @@ func TestObserveSilentKubelet(t *testing.T) {
 			}
 		}, []string{"somebody deleted it"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s, c := newAPIServer(t, "a"), testCollection()
-			tt.harm(s, c)
-			fleet, err, left := observe(t, s, c, Ask{Samples: 2})
-			if err != nil || left != nil {
-				t.Fatalf("Observe: %v, %v", err, left)
-			}
-			got := fleet.Observations[0].Err
-			if len(tt.want) == 0 && got != nil {
-				t.Errorf("error %v, want none", got)
-			}
-			for _, part := range tt.want {
-				if got == nil || !strings.Contains(got.Error(), part) {
-					t.Errorf("error %v, want it to contain %q", got, part)
-				}
-			}
-			gone(t, s, c)
-		})
+		t.Run(tt.name, func(t *testing.T) { harmed(t, tt.harm, tt.want) })
 	}
 }

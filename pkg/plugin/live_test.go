@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 // watched is a page over the recorded nodes, all pods of shop.
@@ -134,19 +134,7 @@ func TestLive(t *testing.T) {
 			t.Errorf("%s: %d lines on a screen of %d", s.name, lines, p.height)
 		}
 	}
-	const golden = "testdata/live.txtar"
-	if *update {
-		if err := os.WriteFile(golden, []byte(archive), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), archive); diff != "" {
-		t.Errorf("the screens (-%s +now), -update if that is right:\n%s", golden, diff)
-	}
+	golden.File(t, "testdata/live.txtar", archive, *update)
 }
 
 // A paused page keeps its numbers, and nothing of what came meanwhile is missing from the drawing afterwards.

@@ -14,12 +14,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 const madeHere = "<!-- Made by make docs from pkg/plugin: change it there. -->\n"
@@ -86,17 +87,8 @@ func TestManual(t *testing.T) {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
 		}
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(text, string(got)); diff != "" {
-			t.Errorf("docs/%s is stale, run make docs (-commands +document):\n%s", name, diff)
-		}
+		golden.File(t, path, text, *update)
 	}
 }
 

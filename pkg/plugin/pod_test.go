@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 // testOrder is a pod with every field filled that a flag can fill.
@@ -41,19 +41,7 @@ func TestPodGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", "pod-"+name+".yaml")
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("pod differs from %s (-want +got), -update rewrites it:\n%s", golden, diff)
-			}
+			golden.File(t, filepath.Join("testdata", "pod-"+name+".yaml"), string(got), *update)
 		})
 	}
 }

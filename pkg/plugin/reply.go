@@ -70,21 +70,12 @@ func (a *reply) note(r *metrics.Record) {
 		s := &r.Samples[i]
 		switch s.Metric.Name {
 		case "cosanet_build_info":
-			a.version = cmp.Or(a.version, labelOf(s, "version"))
+			a.version = cmp.Or(a.version, label(s, "version"))
 		case ownFamilies + "info":
 			a.known = true
-			a.metrics, a.sockets, a.filter, a.sources = labelOf(s, "metrics"), labelOf(s, "sockets"), labelOf(s, "pod_filter"), labelOf(s, "sources")
+			a.metrics, a.sockets, a.filter, a.sources = label(s, "metrics"), label(s, "sockets"), label(s, "pod_filter"), label(s, "sources")
 		}
 	}
-}
-
-func labelOf(s *metrics.Sample, name string) string {
-	for _, l := range s.Labels {
-		if l.Name == name {
-			return l.Value
-		}
-	}
-	return ""
 }
 
 // lacks says what of an Ask the exporter does not count, nil when it counts all of it.

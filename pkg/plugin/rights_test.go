@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 // TestRightsAreOnceEach wants no right twice, and none that is not of the core group.
@@ -28,24 +28,7 @@ func TestRightsAreOnceEach(t *testing.T) {
 
 // TestRightsAreDocumented holds the README's table to Rights, which `make docs` writes, and point 8 of docs/security.md.
 func TestRightsAreDocumented(t *testing.T) {
-	const readme, head = "../../README.md", "| where | resource | verbs |\n|---|---|---|\n"
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(text), head)
-	_, after, ok2 := strings.Cut(rest, "\n\n")
-	if !ok || !ok2 {
-		t.Fatalf("%s has no table of rights", readme)
-	}
-	want := before + head + rightsTable() + "\n" + after
-	if *update {
-		if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("%s is stale, run make docs (-rights.go +document):\n%s", readme, diff)
-	}
+	golden.Part(t, "../../README.md", "| where | resource | verbs |\n|---|---|---|\n", "\n\n", strings.TrimSuffix(rightsTable(), "\n"), *update)
 
 	security, err := os.ReadFile("../../docs/security.md")
 	if err != nil {

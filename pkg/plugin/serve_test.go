@@ -1,18 +1,17 @@
 package plugin
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 func testManifest(components ...string) *manifest {
@@ -55,19 +54,7 @@ func TestRender(t *testing.T) {
 			if objects[0].GetKind() != "Namespace" {
 				t.Errorf("the first object is %s, not the namespace", titleOf(objects[0]))
 			}
-			got, path := strings.Join(texts, "---\n"), filepath.Join("testdata", "serve-"+name+".yaml")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("not what %s says (-want +got), run with -update:\n%s", path, diff)
-			}
+			golden.File(t, filepath.Join("testdata", "serve-"+name+".yaml"), strings.Join(texts, "---\n"), *update)
 		})
 	}
 }

@@ -4,15 +4,15 @@ import (
 	"encoding/json"
 	"flag"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -44,7 +44,6 @@ func TestPodStatus(t *testing.T) {
 			s.phase, s.started, s.finished, s.exitCode, s.message, s.pod = corev1.PodFailed, at(1), at(2), 2, "error", base.host
 		}},
 	}
-	const golden = "testdata/podstatus.txtar"
 	got := &txtar.Archive{}
 	for _, tt := range stages {
 		s := base
@@ -58,16 +57,5 @@ func TestPodStatus(t *testing.T) {
 		}
 		got.Files = append(got.Files, txtar.File{Name: tt.name, Data: text})
 	}
-	if *update {
-		if err := os.WriteFile(golden, txtar.Format(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := txtar.ParseFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(txtar.Format(want)), string(txtar.Format(got))); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	golden.File(t, "testdata/podstatus.txtar", string(txtar.Format(got)), *update)
 }

@@ -3,12 +3,11 @@ package rules
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 var update = flag.Bool("update", false, "write the table of proofs in docs/findings.md")
@@ -16,26 +15,7 @@ var update = flag.Bool("update", false, "write the table of proofs in docs/findi
 // document holds the table in docs/findings.md to what was seen; -update writes it.
 func (o *outcome) document(t *testing.T) {
 	t.Helper()
-	const file, begin, end = "../../docs/findings.md", "<!-- the proofs of the rules: make docs, as root -->\n", "<!-- end of the proofs -->\n"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the proofs", file)
-	}
-	want := before + begin + o.markdown(t) + end + after
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("docs/findings.md is stale (-want +got), make docs writes it:\n%s", diff)
-	}
+	golden.Part(t, "../../docs/findings.md", "<!-- the proofs of the rules: make docs, as root -->\n", "<!-- end of the proofs -->\n", o.markdown(t), *update)
 }
 
 // markdown is a row for each rule. One that nobody tried to provoke fails the test.

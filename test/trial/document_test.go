@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cosanet/kubectl-cosanet/test/golden"
 )
 
 var update = flag.Bool("update", false, "write docs/reliability.json and .md from the results that COSANET_FIGURES names")
@@ -37,23 +39,7 @@ func TestDocument(t *testing.T) {
 	if err := json.Unmarshal(text, &figures); err != nil {
 		t.Fatal(err)
 	}
-	document, err := os.ReadFile(documentFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(document), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s has no place for the table", documentFile)
-	}
-	want := before + begin + figures.Markdown() + end + after
-	if *update {
-		if err := os.WriteFile(documentFile, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if string(document) != want {
-		t.Errorf("%s is not what %s says: make chaos writes both", documentFile, figuresFile)
-	}
+	golden.Part(t, documentFile, begin, end, figures.Markdown(), *update)
 	testTestsExist(t, figures.Results)
 }
 
