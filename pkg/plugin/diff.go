@@ -178,7 +178,7 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 	}
 	fleetA, fleetB := live, live
 	if v.a.file != "" {
-		if fleetA, err = v.a.read(ctx, f.streams.In, v.source.moments.moment, &v.b); err != nil {
+		if fleetA, err = v.read(ctx, f, &v.a, &v.b); err != nil {
 			return nil, nil, err
 		}
 		if v.kin {
@@ -186,7 +186,7 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 		}
 	}
 	if v.b.file != "" && !v.kin {
-		if fleetB, err = v.b.read(ctx, f.streams.In, v.source.moments.moment, &v.a); err != nil {
+		if fleetB, err = v.read(ctx, f, &v.b, &v.a); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -202,6 +202,18 @@ func (v *diffView) observe(ctx context.Context, f *factory) (a, b *row, err erro
 		a, err = siblingsOf(b, fleetA, rates)
 	}
 	return a, b, err
+}
+
+// read reads the file of a side, and says of which part of it the side is, and what it lacks.
+func (v *diffView) read(ctx context.Context, f *factory, s, other *side) (*Fleet, error) {
+	fleet, err := s.read(ctx, f.streams.In, v.source.moments.moment, other)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range append(fleet.remarks, fleet.undiscovered()...) {
+		fmt.Fprintf(f.streams.ErrOut, "%s: %s\n", s.file, line)
+	}
+	return fleet, nil
 }
 
 func (v *diffView) show(f *factory, a, b *row, pairs []pair) error {

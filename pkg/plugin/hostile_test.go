@@ -198,11 +198,7 @@ func TestHostileServer(t *testing.T) {
 		for name, test := range tests {
 			s := newAPIServer(t, "node-1")
 			test.interfere(s)
-			config := filepath.Join(t.TempDir(), "config")
-			yaml := "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: " + s.url + "}}]\nusers: [{name: u}]\n"
-			if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			config := s.kubeconfig(t)
 			args := append(strings.Split(test.args, " "), "--kubeconfig", config)
 			if strings.HasPrefix(test.args, "__complete") {
 				t.Setenv("KUBECONFIG", config)

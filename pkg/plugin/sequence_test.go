@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +135,13 @@ func TestCutRecordings(t *testing.T) {
 				t.Errorf("cut after %d bytes, %s: exit code %d, %d bytes shown, %s", n, view, code, len(out), errOut)
 			}
 		}
+	}
+	file := filepath.Join(t.TempDir(), "killed.prom")
+	if err := os.WriteFile(file, text[:ends[len(ends)-1]], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, code := invoke(t, nil, "diff", file+"#shop/web-0", file+"#shop/web-1"); code > 1 || strings.Count(errOut, file+": "+noEnd) != 2 {
+		t.Errorf("diff of two sides of a file that was cut: exit code %d, %s", code, errOut)
 	}
 	trial.Record(t, trial.Result{Group: trial.Truth, Claim: "a recording that was cut, or whose writer was killed, is never taken for whole: between two frames that is said beside what is shown, elsewhere nothing is",
 		Runs: runs, Faults: runs - 1, Survived: runs - 1 - lost, Lost: lost})

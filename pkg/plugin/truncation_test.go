@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,11 +124,7 @@ func TestDamagedLogs(t *testing.T) {
 				w.Write(framesOf(pod))
 			}
 		}
-		config := filepath.Join(t.TempDir(), "config")
-		yaml := "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: " + s.url + "}}]\nusers: [{name: u}]\n"
-		if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		config := s.kubeconfig(t)
 		for _, view := range views {
 			if name == "one frame of two" && !strings.Contains(view, "100ms") {
 				continue // one is all that these ask for

@@ -69,7 +69,7 @@ func TestRecordInterrupted(t *testing.T) {
 		t.Errorf("%v, want exit code 130 and a word of what there is:\n%s", err, &stderr)
 	}
 	c.WantNothingLeft(t)
-	if r := c.Cosanet(t, 0, "top", "-A", "--from", file); !strings.Contains(r.Stdout, "quiet-1") {
+	if r := c.Cosanet(t, 0, "top", "-A", "--from", file); !strings.Contains(r.Stdout, "quiet-1") || strings.Contains(r.Stderr, "warning") {
 		t.Errorf("%s%s", r.Stdout, r.Stderr)
 	}
 }
