@@ -162,7 +162,7 @@ func (v *explainView) run(ctx context.Context, f *factory) error {
 		return err
 	}
 	j := examine(v.rules, rows)
-	j.findings = slices.DeleteFunc(j.findings, func(f finding) bool { return f.severity < v.severity })
+	j.from(v.severity)
 	if err := v.show(f, j); err != nil {
 		return err
 	}

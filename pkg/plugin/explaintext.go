@@ -65,10 +65,25 @@ func (j *judgement) summary(window time.Duration) string {
 		over = " over " + window.Round(100*time.Millisecond).String()
 	}
 	checked := fmt.Sprintf("%s checked on %s and %s%s", plural(len(j.checked), "rule"), plural(j.pods(), "pod"), plural(j.nodes(), "node"), over)
-	if len(j.findings) > 0 {
-		return fmt.Sprintf("%s: %s.\n", plural(len(j.findings), "finding"), checked)
+	below := ""
+	if j.below > 0 {
+		below = fmt.Sprintf(", and %d below %s", j.below, j.least)
+	}
+	switch {
+	case len(j.findings) > 0:
+		return fmt.Sprintf("%s%s: %s.\n", plural(len(j.findings), "finding"), below, checked)
+	case j.below > 0:
+		return fmt.Sprintf("Nothing %s found%s: %s.\n", j.atLeast(), below, checked)
 	}
 	return fmt.Sprintf("Nothing found: %s.\n%s\n", checked, wrapped(strings.Join(j.checked, ", "), 2))
+}
+
+// atLeast words the severity from which on findings are told.
+func (j *judgement) atLeast() string {
+	if j.least == Critical {
+		return j.least.String()
+	}
+	return "of severity " + j.least.String() + " or above"
 }
 
 // notes are what could not be checked, one line each.

@@ -22,6 +22,8 @@ type judgement struct {
 	findings []finding
 	unread   map[string][]*row // by the rule that could not be checked, since its source could not be read
 	restarts []*row            // whose counters began again within the window: their rates are not known
+	least    severity          // of the findings that are told
+	below    int               // findings that are not, since they are below that
 }
 
 // examine applies the rules to rows, and ranks what it finds: the worst first, of one rule the one that is furthest above its
@@ -145,6 +147,13 @@ func (j *judgement) worst() (worst severity, ok bool) {
 		worst = max(worst, j.findings[i].severity)
 	}
 	return worst, len(j.findings) > 0
+}
+
+// from leaves the findings of a severity and of those above it.
+func (j *judgement) from(least severity) {
+	all := len(j.findings)
+	j.findings = slices.DeleteFunc(j.findings, func(f finding) bool { return f.severity < least })
+	j.least, j.below = least, all-len(j.findings)
 }
 
 // pods and nodes count the rows that were judged.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,11 +32,33 @@ func (v *visit) late(ctx context.Context) error {
 		FieldSelector: "type=Warning,involvedObject.uid=" + string(v.pod.UID),
 	})
 	if listErr == nil && len(events.Items) > 0 {
-		last := events.Items[len(events.Items)-1]
+		last := latest(events.Items)
 		err = fmt.Errorf("%w: %s: %s", err, last.Reason, last.Message)
 	}
 	return advise(err, "kubectl get events -n %s --field-selector involvedObject.name=%s; kubectl describe node %s; or give it longer with --timeout",
 		v.order.namespace, v.order.name, v.order.node)
+}
+
+// latest is the event that was seen last. A listing has them by name, which has the time of their first occurrence in it.
+func latest(events []corev1.Event) *corev1.Event {
+	at := 0
+	for i := range events {
+		if lastSeen(&events[i]).After(lastSeen(&events[at])) {
+			at = i
+		}
+	}
+	return &events[at]
+}
+
+// lastSeen is when an event was seen last. Those of the newer kind are counted in a series (events.k8s.io/v1).
+func lastSeen(e *corev1.Event) time.Time {
+	switch {
+	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	}
+	return e.EventTime.Time
 }
 
 // silence says why nothing can be heard of the node, nil where its kubelet speaks. The node itself says so only most of a

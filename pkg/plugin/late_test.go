@@ -50,3 +50,24 @@ func TestObserveSilentKubelet(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { harmed(t, tt.harm, tt.want) })
 	}
 }
+
+// The event that was seen last is not the last one of a listing.
+func TestLatestEvent(t *testing.T) {
+	at := func(second int) time.Time { return began.Add(time.Duration(second) * time.Second) }
+	counted := corev1.Event{Reason: "counted", FirstTimestamp: metav1.NewTime(at(1)), LastTimestamp: metav1.NewTime(at(20)), Count: 9}
+	once := corev1.Event{Reason: "once", EventTime: metav1.NewMicroTime(at(10))}
+	series := corev1.Event{Reason: "series", EventTime: metav1.NewMicroTime(at(2)), Series: &corev1.EventSeries{Count: 3, LastObservedTime: metav1.NewMicroTime(at(30))}}
+	for _, test := range []struct {
+		events []corev1.Event
+		want   string
+	}{
+		{[]corev1.Event{once}, "once"},
+		{[]corev1.Event{counted, once}, "counted"},
+		{[]corev1.Event{series, counted, once}, "series"},
+		{[]corev1.Event{once, {Reason: "without a time"}}, "once"},
+	} {
+		if got := latest(test.events).Reason; got != test.want {
+			t.Errorf("%s, want %s", got, test.want)
+		}
+	}
+}

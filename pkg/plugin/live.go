@@ -22,7 +22,7 @@ const redraw = 150 * time.Millisecond
 // manyPods are as many as are worth to hold no more of than what makes the columns and the findings.
 const manyPods = 5000
 
-// watch shows the view again and again: on a terminal as one page that is kept up to date, else as one table after the other.
+// watching shows the view again and again: on a terminal as one page that is kept up to date, else as one table after the other.
 func (v *topView) watching(ctx context.Context, f *factory) error {
 	in, out := terminal(f.streams.In), terminal(f.streams.Out)
 	if in == nil || out == nil || os.Getenv("TERM") == "dumb" {
@@ -103,7 +103,7 @@ type page struct {
 	sheet    sheet
 	cursor   string // title of the row that is chosen
 	scroll   int    // first line of a sheet that is not the table
-	pages    int    // first row that is shown, of the table
+	firstRow int    // that is shown, of the table
 	quitting bool
 
 	interrupted   bool // by Ctrl-C

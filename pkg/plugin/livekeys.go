@@ -81,7 +81,7 @@ func (p *page) typeFilter(key string) {
 			p.filter += key
 		}
 	}
-	p.pages = 0
+	p.firstRow = 0
 }
 
 // matches tells whether the filter finds a row by one of its names.
@@ -99,7 +99,7 @@ func (p *page) sortNext(step int) {
 	}
 	for at := p.sorted + step; at >= -1 && at < len(p.columns); at += step {
 		if at < 0 || !p.hidden[at] {
-			p.sorted, p.reverse, p.pages = at, false, 0
+			p.sorted, p.reverse, p.firstRow = at, false, 0
 			return
 		}
 	}

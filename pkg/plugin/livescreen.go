@@ -168,10 +168,10 @@ func (p *page) table(room int) []line {
 	}
 	room = max(1, room-1)
 	at := p.at(rows)
-	p.pages = max(0, min(p.pages, len(rows)-room))
-	p.pages = max(min(p.pages, at), at-room+1)
-	rows = rows[p.pages:min(len(rows), p.pages+room)]
-	return newGrid(p, rows).lines(at - p.pages)
+	p.firstRow = max(0, min(p.firstRow, len(rows)-room))
+	p.firstRow = max(min(p.firstRow, at), at-room+1)
+	rows = rows[p.firstRow:min(len(rows), p.firstRow+room)]
+	return newGrid(p, rows).lines(at - p.firstRow)
 }
 
 // empty says why there is no row.

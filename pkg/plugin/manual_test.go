@@ -161,7 +161,7 @@ frames are not numbered, are read as they are, and so are the logs of collector 
 `)
 	counting := pflag.NewFlagSet("", pflag.ContinueOnError)
 	newCollection(&factory{build: Build{Image: "ghcr.io/cosanet/kubectl-cosanet:VERSION"}, streams: genericiooptions.IOStreams{ErrOut: io.Discard}}).AddFlags(counting)
-	b.WriteString("Of `top`, `diff`, `raw` and `snapshot`, beside their own.\n\n" + flagTable(counting))
+	b.WriteString("Of `top`, `diff`, `raw`, `explain`, `report`, `snapshot` and `doctor`, beside their own.\n\n" + flagTable(counting))
 	b.WriteString("\n## Flags of all commands\n\nThose of kubectl, behind the name of the command: `kubectl cosanet top --context NAME`.\n\n" + flagTable(root.PersistentFlags()))
 	b.WriteString("\n## Columns of top\n\n| Column | in | `!` from | `!!` from | is | key in `-o json` |\n|---|---|---|---|---|---|\n")
 	for _, c := range builtin() {

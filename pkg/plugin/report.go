@@ -153,8 +153,8 @@ func readByReport(rules []rule, columns []column) []string {
 	return slices.Compact(families)
 }
 
-// asked is the command line as it can be typed again, but where to the report goes. Of kubectl's own flags only the namespace is in it, and nothing that
-// could be a secret.
+// asked is the command line as it can be typed again, but where to the report goes. Of kubectl's own flags only the namespace is
+// in it, and nothing that could be a secret.
 func asked(f *factory, cmd *cobra.Command, args []string) string {
 	words := []string{cmd.CommandPath()}
 	if namespace := *f.flags.Namespace; namespace != "" {

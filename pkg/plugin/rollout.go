@@ -171,17 +171,9 @@ func (i *installation) refusals(ctx context.Context, daemonSet *appsv1.DaemonSet
 	if err != nil || len(events.Items) == 0 {
 		return nil
 	}
-	slices.SortFunc(events.Items, func(a, b corev1.Event) int { return lastSeen(&a).Compare(lastSeen(&b)) })
-	message := events.Items[len(events.Items)-1].Message
+	message := latest(events.Items).Message
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace}}
 	return explainCreate(fmt.Errorf("no pod can be made: %s", strings.TrimPrefix(message, "Error creating: ")), pod)
-}
-
-func lastSeen(e *corev1.Event) time.Time {
-	if !e.LastTimestamp.IsZero() {
-		return e.LastTimestamp.Time
-	}
-	return e.EventTime.Time
 }
 
 // done tells whether every node has a ready exporter of the present version. kubectl rollout status waits longer, for

@@ -77,7 +77,8 @@ func (v *visit) attend(ctx context.Context) error {
 	return err
 }
 
-// run leaves the pod to be removed, and does not name it in its errors: it is deleted when they are read, and nodes with one trouble can be told as one.
+// run leaves the pod to be removed, and does not name it in its errors: it is deleted when they are read, and nodes with one
+// trouble can be told as one.
 func (v *visit) run(ctx context.Context) error {
 	v.say("checking the node")
 	if err := v.checkNode(ctx); err != nil {

@@ -15,6 +15,11 @@ func (v *visit) start(ctx context.Context) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	var patience *time.Timer
+	defer func() {
+		if patience != nil {
+			patience.Stop()
+		}
+	}()
 	return v.watch(ctx, func(pod *corev1.Pod) (done bool, err error) {
 		s := judge(pod)
 		if s.doing != "" {
@@ -102,7 +107,7 @@ func (v *visit) glance(ctx context.Context) error {
 
 // look asks for the pod itself, as often as it takes to get an answer.
 func (v *visit) look(ctx context.Context) error {
-	for {
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
 		pod, err := v.pods().Get(ctx, v.order.name, metav1.GetOptions{})
 		switch {
 		case ctx.Err() != nil:
@@ -115,6 +120,6 @@ func (v *visit) look(ctx context.Context) error {
 			v.pod = pod
 			return nil
 		}
-		sleep(ctx, leastPause)
+		sleep(ctx, pause)
 	}
 }
