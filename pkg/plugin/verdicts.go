@@ -83,3 +83,15 @@ func (r *rule) word(v reading) string {
 	c := column{formula: r.measure}
 	return c.word(v)
 }
+
+// concerned are the rows with findings, the worst first.
+func concerned(judgements ...*judgement) (rows []*row) {
+	for _, j := range judgements {
+		for i := range j.findings {
+			if r := j.findings[i].row; !slices.Contains(rows, r) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows
+}
