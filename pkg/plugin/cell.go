@@ -39,17 +39,28 @@ func (c *column) cell(r *row) cell {
 	if v.state != present {
 		return cell{text: text}
 	}
-	judged := v.value
-	if c.key == "conntrack" && r.host() {
-		if limit := r.sumOf("cosanet_conntrack_max"); limit.state == present && limit.value > 0 {
-			judged = 100 * v.value / limit.value
-			return marked(text+"("+percent(judged)+")", judged, threshold{75, 90})
+	if family, mark := c.limit(r.host()); family != "" {
+		if limit := r.sumOf(family); limit.state == present && limit.value > 0 {
+			taken := 100 * v.value / limit.value
+			return marked(text+"("+percent(taken)+")", taken, mark)
 		}
 	}
 	if !c.share() && (r.window == 0 || !c.counts() || r.group != nil) { // thresholds are of one pod
 		return cell{text: text}
 	}
-	return marked(text, judged, c.mark)
+	return marked(text, v.value, c.mark)
+}
+
+// limit is the family of what a value may be at most, empty where nothing says it, and from which share of it on the value is
+// worth a look: the levels of conntrack-full and conntrack-owner.
+func (c *column) limit(host bool) (family string, mark threshold) {
+	switch {
+	case c.key == "conntrack" && host:
+		return "cosanet_conntrack_max", threshold{75, 90}
+	case c.key == "hostConntrack":
+		return "cosanet_conntrack_owned_limit", threshold{50, 0}
+	}
+	return "", threshold{}
 }
 
 // word is a reading as text: its value, or the word for why there is none.
@@ -67,7 +78,7 @@ func (c *column) format(v float64) string {
 	case c.bytes:
 		return size(v)
 	}
-	return number(v)
+	return number(v) + c.unit
 }
 
 // marked adds the marks of a threshold: the marks carry the meaning, colour only repeats it.

@@ -15,6 +15,7 @@ type column struct {
 	key     string            // in the JSON object
 	formula                   // of the value
 	bytes   bool              // shown as Ki, Mi, ...
+	unit    string            // shown behind the number
 	text    func(*row) string // a column of words in place of all that
 	shown   shown             // in which tables
 	mark    threshold         // of a rate in units a second, or of a percentage
@@ -95,9 +96,9 @@ func builtin() []column {
 		socketState("CLOSEWAIT", "closeWait", "CLOSE_WAIT", "sockets that the peer closed and the program did not"),
 		socketState("LISTEN", "listening", "LISTEN", "listening sockets"),
 
-		{name: "RTT", key: "rttMilliseconds", formula: formula{sum: []string{"cosanet_tcp_rtt_seconds"}, quantile: 0.5, times: 1000}, shown: inTCP,
-			meaning: "round trip time of established connections in milliseconds, the median"},
-		{name: "RTT99", key: "rtt99Milliseconds", formula: formula{sum: []string{"cosanet_tcp_rtt_seconds"}, quantile: 0.99, times: 1000}, shown: inTCP,
+		{name: "RTT", key: "rttMilliseconds", formula: formula{sum: []string{"cosanet_tcp_rtt_seconds"}, quantile: 0.5, times: 1000}, unit: "ms", shown: inTCP,
+			meaning: "round trip time of established connections, the median"},
+		{name: "RTT99", key: "rtt99Milliseconds", formula: formula{sum: []string{"cosanet_tcp_rtt_seconds"}, quantile: 0.99, times: 1000}, unit: "ms", shown: inTCP,
 			meaning: "the same that 99 of 100 connections are not above"},
 		{name: "CONNRETR%", key: "connectionRetransmitPercent", formula: formula{sum: []string{"cosanet_tcp_retransmitted_segments"}, over: []string{"cosanet_tcp_sent_segments"}, least: 100}, shown: inTCP,
 			meaning: "segments that the connections established now have sent again since they began, per hundred sent"},
@@ -107,7 +108,7 @@ func builtin() []column {
 			meaning: "local ports that connections to one destination take, of those that there are; the fullest destination"},
 
 		{name: "HOSTCT", key: "hostConntrack", formula: formula{sum: []string{ownedEntries}}, shown: inOwners,
-			meaning: "entries of the node's conntrack table that are of the pod, to it or from it"},
+			meaning: "entries of the node's conntrack table that are of the pod, to it or from it, and their share of its limit; --sort-by conntrack names who fills it"},
 		{name: "HOSTCTOUT", key: "hostConntrackOut", formula: formula{sum: []string{ownedEntries}, values: []string{"out"}}, shown: inOwners,
 			meaning: "those of connections that the pod began"},
 		{name: "HOSTCTIN", key: "hostConntrackIn", formula: formula{sum: []string{ownedEntries}, values: []string{"in"}}, shown: inOwners,

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +67,80 @@ func TestSourcesOfColumns(t *testing.T) {
 	args := o.args()
 	if diff := cmp.Diff([]string{"--collector.tcp.enabled", "--collector.conntrack-owners.enabled"}, args[len(args)-2:]); diff != "" {
 		t.Errorf("args (-want +got):\n%s", diff)
+	}
+}
+
+// Who fills the node's table is a column of its own, which is shown and read where one sorts by it.
+func TestSortByConntrack(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		top  top
+		want []string // columns that are not in every table
+	}{
+		{"alone", top{sortBy: "conntrack"}, []string{"HOSTCT"}},
+		{"with the other two", top{sortBy: "Conntrack", ask: askFlags{owners: true}}, []string{"HOSTCT", "HOSTCTOUT", "HOSTCTIN"}},
+		{"with columns of one's own", top{sortBy: "conntrack", columns: "RTT"}, []string{"RTT"}},
+		{"by workload", top{sortBy: "conntrack", groupBy: byWorkload}, []string{"HOSTCT"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.top.source = source{moments: new(momentFlags), collection: testCollection()}
+			test.top.ask.metrics = metrics.Default.String()
+			view, err := test.top.parse("shop", newTop(&factory{ledger: new(Ledger)}), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range view.columns {
+				if c.shown != inDefault {
+					got = append(got, c.name)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("columns (-want +got):\n%s", diff)
+			}
+			if view.sortBy.name != "HOSTCT" || !slices.Contains(view.ask.Sources, ownersSource) || !slices.Contains(view.ask.Only, ownedEntries) {
+				t.Errorf("sorted by %s, with the sources %v", view.sortBy.name, view.ask.Sources)
+			}
+		})
+	}
+}
+
+// What a pod takes of its node's table is shown with its share of what that may hold, and from half of it on marked.
+func TestShareOfTheNodesTable(t *testing.T) {
+	c, err := parseColumn("HOSTCT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		limit float64
+		want  cell
+	}{
+		{0, cell{"130", calm}},
+		{1000, cell{"130(13%)", calm}},
+		{260, cell{"130(50%)!", warn}},
+	} {
+		r := &row{Namespace: "shop", Name: "web-0", last: &metrics.Record{Samples: []metrics.Sample{
+			{Metric: known(t, ownedEntries), Value: 100, Labels: []metrics.Label{{Name: "cosanet_direction", Value: "out"}}},
+			{Metric: known(t, ownedEntries), Value: 30, Labels: []metrics.Label{{Name: "cosanet_direction", Value: "in"}}},
+		}}}
+		if test.limit > 0 {
+			r.last.Samples = append(r.last.Samples, metrics.Sample{Metric: known(t, "cosanet_conntrack_owned_limit"), Value: test.limit})
+		}
+		if got := c.cell(r); got != test.want {
+			t.Errorf("of %g: %v, want %v", test.limit, got, test.want)
+		}
+	}
+	if only := readBy([]column{c}); !slices.Contains(only, "cosanet_conntrack_owned_limit") {
+		t.Errorf("the limit is not read: %v", only)
+	}
+}
+
+// Small numbers keep their digits in JSON: a round trip is no zero.
+func TestNumbersOfJSON(t *testing.T) {
+	for v, want := range map[float64]float64{0: 0, 3: 3, 1.23456: 1.235, 0.23456: 0.235, 0.023456: 0.0235, 0.000034567: 0.0000346, -0.000034567: -0.0000346, 0.09999: 0.1, 1e13 + 0.5: 1e13 + 0.5} {
+		if got, ok := finite(v); !ok || got != want {
+			t.Errorf("%v is written as %v, want %v", v, got, want)
+		}
 	}
 }
 
@@ -138,7 +213,7 @@ func TestQuantiles(t *testing.T) {
 	}
 	r := rttRow(t, 0.002, 0.002)
 	r.window = time.Second
-	if got := c.cell(r).text; got != "1.8" {
+	if got := c.cell(r).text; got != "1.8ms" {
 		t.Errorf("RTT is shown as %q, want milliseconds", got)
 	}
 }

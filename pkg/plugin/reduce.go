@@ -103,8 +103,8 @@ func readBy(columns []column) []string {
 	families := []string{}
 	for i := range columns {
 		families = append(families, columns[i].families()...)
-		if slices.Contains(columns[i].sum, "cosanet_conntrack_curr") {
-			families = append(families, "cosanet_conntrack_max") // which the cell of a node says the share of
+		if limit, _ := columns[i].limit(true); limit != "" {
+			families = append(families, limit) // which the cell says the share of
 		}
 	}
 	if slices.ContainsFunc(families, func(family string) bool { return isOf(family, "tcp") }) {

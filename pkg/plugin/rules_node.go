@@ -10,8 +10,10 @@ func nodeRules() []rule {
 			source: "NodeHighNumberConntrackEntriesUsed of the node mixin (75 %); netdata warns at 85 and 90 %, mintel's rules below 10 % free. The alert waits for five minutes (warning) and two (critical).",
 			means:  "The connection tracking table fills up. When it is full, packets of new connections are dropped, on a node those of all pods behind a Service or NAT; DNS suffers first. For a pod it is a table of the pod's own (rules of a sidecar).",
 			look:   "Which state the entries are in (many in TIME_WAIT or UNREPLIED: short connections, a scan, a client without keep-alive), and who makes most of them. `nf_conntrack_max` can be raised; kube-proxy sets it by `conntrack.maxPerCore`.",
-			next:   []string{"kubectl cosanet top -A --all-nodes --sort-by ct --columns CT,CTERR,ACTIVE,PASSIVE", debugNode + "conntrack -S"},
-			grows:  growth{"entries", "cosanet_conntrack_curr", ""},
+			next: []string{
+				"kubectl cosanet top -A --all-nodes --sort-by ct --columns CT,CTERR,ACTIVE,PASSIVE", "kubectl cosanet top -A --node $NODE --sort-by conntrack", debugNode + "conntrack -S",
+			},
+			grows: growth{"entries", "cosanet_conntrack_curr", ""},
 		},
 		{
 			id: "conntrack-owner", title: "connections of one namespace fill the node's tracking table",
@@ -20,7 +22,7 @@ func nodeRules() []rule {
 			source: "this project's. Looked for with `--conntrack-owners` alone, since the whole table is read for it. The alert waits for five minutes.",
 			means:  "Half of what the node's connection tracking table may hold is of one pod's connections. When the table is full, packets of new connections of every pod behind a Service or NAT are dropped.",
 			look:   "The states: many in TIME_WAIT are short connections (keep-alive, a pool), many UNREPLIED or SYN_SENT are a scan or a peer that does not answer, many udp a client that takes a new port for each query.",
-			next:   []string{"kubectl cosanet top -A --node $NODE --conntrack-owners --sort-by hostct", debugNode + "conntrack -S"},
+			next:   []string{"kubectl cosanet top -A --node $NODE --conntrack-owners --sort-by conntrack", debugNode + "conntrack -S"},
 			served: "`--collector.conntrack-owners.enabled`",
 			grows:  growth{"entries", ownedEntries, ""},
 		},

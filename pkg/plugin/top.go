@@ -114,7 +114,10 @@ func (t *top) parse(namespace string, cmd *cobra.Command, args []string) (view *
 		if view.sortBy, err = parseSortBy(t.sortBy); err != nil {
 			return nil, fmt.Errorf("--sort-by: %w", err)
 		}
-		needed = append(slices.Clone(needed), *view.sortBy)
+		if t.columns == "" {
+			view.columns = including(view.columns, view.sortBy)
+		}
+		needed = append(slices.Clone(view.columns), *view.sortBy)
 	}
 	if t.groupBy != byPod {
 		if needed, err = view.grouped(needed, t.columns != ""); err != nil {
@@ -155,9 +158,12 @@ func (t *top) forever(view *topView) error {
 	return nil
 }
 
-// parseSortBy takes any column, and the two that every table begins with.
+// parseSortBy takes any column, the two that every table begins with, and a word for who fills the node's conntrack table:
+// CT would not tell, since of a pod it is a table of the pod's own.
 func parseSortBy(name string) (*column, error) {
 	switch strings.ToUpper(name) {
+	case "CONNTRACK":
+		name = "HOSTCT"
 	case "POD", "NAME":
 		return &column{name: "POD", text: func(r *row) string { return r.Name }}, nil
 	case "NAMESPACE":
@@ -165,6 +171,14 @@ func parseSortBy(name string) (*column, error) {
 	}
 	c, err := parseColumn(name)
 	return &c, err
+}
+
+// including adds a column that is not among them. The two that every table begins with always are.
+func including(columns []column, c *column) []column {
+	if c.name == "POD" || c.name == "NAMESPACE" || slices.ContainsFunc(columns, func(have column) bool { return have.name == c.name }) {
+		return columns
+	}
+	return append(slices.Clone(columns), *c)
 }
 
 // countSockets tells whether a column needs the sockets counted by state, which is asked for apart from the set.

@@ -115,12 +115,17 @@ func object(v any) (*unstructured.Unstructured, error) {
 	return &unstructured.Unstructured{Object: content}, nil
 }
 
-// finite returns v for JSON, which has neither NaN nor infinities, rounded to a thousandth.
+// finite returns v for JSON, which has neither NaN nor infinities, rounded to a thousandth, or, where that is less than a
+// tenth, to three digits: there are seconds among them.
 func finite(v float64) (float64, bool) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0, false
 	}
-	if math.Abs(v) < 1e12 {
+	switch abs := math.Abs(v); {
+	case abs > 0 && abs < 0.1:
+		digits := math.Pow(10, 2-math.Floor(math.Log10(abs)))
+		v = math.Round(v*digits) / digits
+	case abs < 1e12:
 		v = math.Round(v*1e3) / 1e3
 	}
 	return v, true
