@@ -34,6 +34,7 @@ func TestTrouble(t *testing.T) {
 		counters []string
 	}{
 		{"full listen queue", [][]string{{"full-listen-queue"}}, "netstat", []string{"TcpExt ListenOverflows", "TcpExt ListenDrops"}},
+		{"odd replica", [][]string{{"replica", "cart-1", "cart-2"}, {"replica", "cart-2", "cart-2"}}, "netstat", []string{"TcpExt ListenOverflows"}},
 		{"slow UDP reader", [][]string{{"slow-udp-reader", ":5353"}, {"udp-sender", "127.0.0.1:5353"}}, "snmp", []string{"Udp RcvbufErrors"}},
 		{"HTTP over IPv4", [][]string{{"http-server", ":8080"}, {"http-client", "http://127.0.0.1:8080/"}}, "snmp", []string{"Tcp ActiveOpens", "Tcp OutSegs"}},
 		{"HTTP over IPv6", [][]string{{"http-server", ":8080"}, {"http-client", "http://[::1]:8080/"}}, "snmp6", []string{"Ip6InOctets"}},

@@ -9,4 +9,5 @@ kubectl -n demo wait pod/web pod/udp-slow --for=condition=Ready --timeout=120s >
 address() { kubectl -n demo get pod "$1" -o jsonpath='{.status.podIP}'; }
 kubectl -n demo create configmap peers --from-literal=web="$(address web)" --from-literal=udp-slow="$(address udp-slow)" >/dev/null
 kubectl apply -f test/demo/clients.yaml >/dev/null
+kubectl -n demo rollout status statefulset/cart --timeout=120s >/dev/null
 kubectl -n demo wait pod --all --for=condition=Ready --timeout=120s >/dev/null

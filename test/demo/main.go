@@ -25,6 +25,7 @@ var roles = []role{
 	{"http-server", []string{"ADDR"}, "answers on ADDR, over IPv4 and IPv6", serveHTTP},
 	{"http-client", []string{"URL"}, "asks URL, over one connection kept alive and over new ones", askHTTP},
 	{"full-listen-queue", nil, "lets its own clients connect to a server that never accepts", fillListenQueue},
+	{"replica", []string{"NAME", "ODD"}, "does nothing, and as the replica ODD of a workload what full-listen-queue does", beReplica},
 	{"slow-udp-reader", []string{"ADDR"}, "reads less from ADDR than is sent to it", readSlowly},
 	{"udp-sender", []string{"ADDR"}, "sends datagrams to ADDR", sendUDP},
 	{"many-sockets", []string{"N"}, "holds N established TCP sockets, both ends of its own connections", holdSockets},
@@ -54,6 +55,14 @@ func run(ctx context.Context, args []string) error {
 		fmt.Fprintf(&usage, "\n  demo %-30s %s", strings.Join(append([]string{r.name}, r.args...), " "), r.does)
 	}
 	return fmt.Errorf("what to be? one of:%s", usage.String())
+}
+
+// beReplica is one of many that are alike but for one.
+func beReplica(ctx context.Context, args []string) error {
+	if args[0] == args[1] {
+		return fillListenQueue(ctx, nil)
+	}
+	return idle(ctx, nil)
 }
 
 func idle(ctx context.Context, _ []string) error {

@@ -23,22 +23,25 @@ show kubectl get nodes -o wide
 say "The images, from archives: no registry is involved"
 bin/cluster import dist/collector-image.tar dist/demo-image.tar
 
-say "The demo's pods: an HTTP pair across the nodes, a server that hangs, a UDP reader that is too slow"
+say "The demo's pods: an HTTP pair across the nodes, four replicas of which one hangs, a UDP reader that is too slow"
 test/demo/deploy.sh
 show kubectl -n demo get pods -o wide
 
 say "What the kernel counts in every pod, by rates over one second"
 show kubectl cosanet top -A
 
-say "What differs between the healthy server and the one that hangs"
+say "The same by workload: which replica is unlike the others"
+show kubectl cosanet top -n demo --group-by workload
+
+say "What differs between a healthy replica and the one that hangs"
 code=0
-show kubectl cosanet diff demo/web demo/full-queue || code=$?
+show kubectl cosanet diff demo/cart-1 demo/cart-2 || code=$?
 [[ $code -eq 1 ]] || { echo "kubectl cosanet diff ended with exit code $code; 1 means that the two differ" >&2 && exit 1; }
 
 say "The numbers themselves, as Prometheus reads them"
-printf '$ kubectl cosanet raw -n demo full-queue | head -n 12\n'
+printf '$ kubectl cosanet raw -n demo cart-2 | head -n 12\n'
 set +o pipefail # head closes the pipe on purpose: 141 is what the plugin ends with then
-kubectl cosanet raw -n demo full-queue | head -n 12
+kubectl cosanet raw -n demo cart-2 | head -n 12
 ends=("${PIPESTATUS[@]}")
 set -o pipefail
 [[ ${ends[0]} -eq 0 || ${ends[0]} -eq 141 ]] || { echo "kubectl cosanet raw ended with exit code ${ends[0]}" >&2 && exit 1; }

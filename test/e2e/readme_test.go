@@ -116,8 +116,8 @@ func formsMissing(want, got string) []string {
 }
 
 var (
-	// A number, or the sign for none: 157Ki, -102Ki, 0(0%), 8!!, 0.0027x, 3m48s, ?, -.
-	numberInText = regexp.MustCompile(`^([-+]?[0-9][0-9.]*(Ki|Mi|Gi|%|x|s)?([0-9a-z.]*s)?(\([0-9]+%\))?!{0,2}|[-?]),?$`)
+	// A number, or the sign for none: 157Ki, -102Ki, 0(0%), 44(<0.1%), 8!!, 0.0027x, 3m48s, ?, -.
+	numberInText = regexp.MustCompile(`^([-+]?<?[0-9][0-9.]*(Ki|Mi|Gi|%|x|s)?([0-9a-z.]*s)?(\(<?[0-9.]+%\))?!{0,2}|[-?]),?$`)
 	// What Kubernetes makes up: the end of a pod's name, of a Deployment and not.
 	randomInText = regexp.MustCompile(`-[0-9a-f]{8,10}-[0-9a-z]{5}\b|-[bcdfghjklmnpqrstvwxz2456789]{5}\b`)
 	// What a runtime does, the name of a network namespace; where the scheduler put a pod; and the port that a socket got.
@@ -145,6 +145,7 @@ func TestForm(t *testing.T) {
 	}{
 		{"demo   web   157Ki   0%   8!!   0(0%)", "demo web 1.2Mi -  0 12(3%)", true},
 		{"demo   web   157Ki", "demo   web   157Ki   0", false},
+		{"HOST node/node-1 0% 0(0%)", "HOST node/node-2 <0.1% 44(<0.1%)", true},
 		{"demo idle-674687597f-8wz2f 0", "demo idle-7d9c5b6f4d-x2x2x -", true},
 		{"demo web 0", "demo udp 0", false},
 		{"POD IN/s OUT/s", "POD OUT/s IN/s", false},
