@@ -144,7 +144,7 @@ func TestCutRecordings(t *testing.T) {
 		t.Errorf("diff of two sides of a file that was cut: exit code %d, %s", code, errOut)
 	}
 	trial.Record(t, trial.Result{Group: trial.Truth, Claim: "a recording that was cut, or whose writer was killed, is never taken for whole: between two frames that is said beside what is shown, elsewhere nothing is",
-		Runs: runs, Faults: runs - 1, Survived: runs - 1 - lost, Lost: lost})
+		Runs: runs, Faults: runs - 1, Survived: runs - lost, Lost: lost})
 }
 
 // A whole recording is shown without a word of it, and so is a copy of a part.
