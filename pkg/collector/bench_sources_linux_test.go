@@ -23,9 +23,9 @@ func BenchmarkSources(b *testing.B) {
 	for _, sockets := range []int{0, 200_000} {
 		if sockets > 0 {
 			crowd := startInhabited(b)
-			crowd.setPorts(1024, 65535, "")
-			for i := range 2 { // ports for one destination do not suffice
-				crowd.do("many", "127.0.0."+strconv.Itoa(i+1), sockets/4)
+			const apart = 20 // neither the descriptors of one process nor the ports for one destination suffice
+			for i := range apart {
+				crowd.do("apart", "127.0.0."+strconv.Itoa(i+1), sockets/2/apart)
 			}
 		}
 		b.Run(fmt.Sprintf("%d-sockets", sockets), func(b *testing.B) {

@@ -1,8 +1,10 @@
 package collector
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"time"
@@ -102,6 +104,27 @@ func exhaustPorts(address string) (kept []any, err error) {
 		kept = append(kept, c, s)
 	}
 	return kept, errors.New("ports do not run out")
+}
+
+// holdApart has another inhabitant of the same namespace make n connections. It ends with this one, whose end of the pipe is kept.
+func holdApart(ip string, n int) (kept io.Closer, err error) {
+	cmd := exec.Command("/proc/self/exe")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(in, "many", ip, n)
+	if answer, err := bufio.NewReader(out).ReadString('\n'); answer != "ok\n" {
+		return in, errors.Join(fmt.Errorf("%d connections apart: %s", n, answer), err)
+	}
+	return in, nil
 }
 
 // manyConnections connects n times with bare descriptors, which stay open.

@@ -122,6 +122,8 @@ func cause(event, ip string, n int) (kept []any, err error) {
 			keep(s, e)
 			keep(nil, c.Close())
 		}
+	case "apart": // as many, in a process of their own: one may have so many descriptors and no more
+		keep(holdApart(ip, n))
 	case "many": // n connections, of which nothing is kept but their descriptors
 		keep(nil, manyConnections(net.JoinHostPort(ip, "7005"), n))
 	case "stalled": // n connections, of which each has sent 1000 bytes that do not arrive
