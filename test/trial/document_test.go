@@ -31,19 +31,15 @@ func TestDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text, err := os.ReadFile(figuresFile)
+	figures, err := readFigures()
 	if err != nil {
-		t.Fatal(err)
-	}
-	var figures Figures
-	if err := json.Unmarshal(text, &figures); err != nil {
 		t.Fatal(err)
 	}
 	golden.Part(t, documentFile, begin, end, figures.Markdown(), *update)
 	testTestsExist(t, figures.Results)
 }
 
-// measured writes figuresFile from what the tests noted.
+// measured writes what the tests noted to figuresFile. A part that was not measured again stays.
 func measured(file string) error {
 	results, err := readFile(file)
 	if err != nil {
@@ -53,15 +49,25 @@ func measured(file string) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(Figures{
-		Date:    time.Now().Format(time.DateOnly),
-		System:  fmt.Sprintf("Linux %s, %d processors", bytes.TrimSpace(kernel), runtime.NumCPU()),
-		Results: results,
-	}, "", "\t")
+	figures, err := readFigures()
+	if err != nil {
+		return err
+	}
+	figures.replace(results, time.Now().Format(time.DateOnly), fmt.Sprintf("Linux %s, %d processors", bytes.TrimSpace(kernel), runtime.NumCPU()))
+	text, err := json.MarshalIndent(figures, "", "\t")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(figuresFile, append(text, '\n'), 0o644)
+}
+
+func readFigures() (*Figures, error) {
+	text, err := os.ReadFile(figuresFile)
+	if err != nil {
+		return nil, err
+	}
+	figures := &Figures{}
+	return figures, json.Unmarshal(text, figures)
 }
 
 func readFile(name string) ([]Result, error) {

@@ -10,11 +10,24 @@ import (
 	"strings"
 )
 
-// Figures is what docs/reliability.json holds: the results of one run of `make chaos`.
+// Figures is what docs/reliability.json holds: the results of `make chaos`, each as it was measured last.
 type Figures struct {
-	Date    string   `json:"date"`   // of the measurement, year-month-day
-	System  string   `json:"system"` // kernel and processors of the machine
 	Results []Result `json:"results"`
+}
+
+// replace puts what was measured anew, on a day and a machine, in the place of what the same tests had shown before.
+func (f *Figures) replace(anew []Result, date, system string) {
+	measured := map[string]bool{}
+	for i := range anew {
+		anew[i].Date, anew[i].System = date, system
+		for test := range strings.SplitSeq(anew[i].Test, ", ") {
+			measured[test] = true
+		}
+	}
+	f.Results = slices.DeleteFunc(f.Results, func(r Result) bool {
+		return slices.ContainsFunc(strings.Split(r.Test, ", "), func(test string) bool { return measured[test] })
+	})
+	f.Results = sorted(append(f.Results, anew...))
 }
 
 // Read reads the lines that Record and test/fuzz.sh wrote. Results of one claim are added up, since subtests and fuzz targets
@@ -33,10 +46,15 @@ func Read(r io.Reader) ([]Result, error) {
 		result.Test, _, _ = strings.Cut(result.Test, "/")
 		results = add(results, result)
 	}
+	return sorted(results), lines.Err()
+}
+
+// sorted orders results as the table has them.
+func sorted(results []Result) []Result {
 	slices.SortFunc(results, func(a, b Result) int {
 		return cmp.Or(cmp.Compare(slices.Index(groups, a.Group), slices.Index(groups, b.Group)), cmp.Compare(a.Claim, b.Claim))
 	})
-	return results, lines.Err()
+	return results
 }
 
 func add(results []Result, more Result) []Result {
@@ -58,16 +76,29 @@ func add(results []Result, more Result) []Result {
 // Markdown is the table of the figures, a section for each group.
 func (f *Figures) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s: %s.\n", f.Date, f.System)
+	b.WriteString("Measured on:\n\n")
+	for _, when := range f.occasions() {
+		fmt.Fprintf(&b, "- %s\n", when)
+	}
 	for _, group := range groups {
 		rows := slices.DeleteFunc(slices.Clone(f.Results), func(r Result) bool { return r.Group != group })
 		if len(rows) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n| what was shown | runs | with a fault | survived | lost | by |\n|---|---:|---:|---:|---:|---|\n", group)
+		fmt.Fprintf(&b, "\n## %s\n\n| what was shown | runs | with a fault | survived | lost | by | on |\n|---|---:|---:|---:|---:|---|---|\n", group)
 		for _, r := range rows {
-			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | `%s` |\n", strings.ReplaceAll(r.Claim, "|", `\|`), r.Runs, r.Faults, r.Survived, r.Lost, strings.ReplaceAll(r.Test, ", ", "`, `"))
+			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | `%s` | %s |\n", strings.ReplaceAll(r.Claim, "|", `\|`), r.Runs, r.Faults, r.Survived, r.Lost, strings.ReplaceAll(r.Test, ", ", "`, `"), r.Date)
 		}
 	}
 	return b.String()
+}
+
+// occasions are the days that something was measured on, each with its machine, the earliest first.
+func (f *Figures) occasions() []string {
+	var list []string
+	for _, r := range f.Results {
+		list = append(list, r.Date+": "+r.System)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }

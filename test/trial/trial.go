@@ -33,12 +33,14 @@ var groups = []Group{Lifecycle, Truth, Neighbours, Privilege, Parsers}
 // Result is what a test measured for one claim.
 type Result struct {
 	Group    Group  `json:"group"`
-	Claim    string `json:"claim"`    // what the numbers show, as a sentence without a full stop
-	Test     string `json:"test"`     // filled in by Record; several are "TestA, TestB"
-	Runs     int    `json:"runs"`     // tries in all
-	Faults   int    `json:"faults"`   // tries in which something was made to go wrong
-	Survived int    `json:"survived"` // tries that ended as the documents say
-	Lost     int    `json:"lost"`     // tries that did not: the test fails, too
+	Claim    string `json:"claim"`            // what the numbers show, as a sentence without a full stop
+	Test     string `json:"test"`             // filled in by Record; several are "TestA, TestB"
+	Runs     int    `json:"runs"`             // tries in all
+	Faults   int    `json:"faults"`           // tries in which something was made to go wrong
+	Survived int    `json:"survived"`         // tries that ended as the documents say
+	Lost     int    `json:"lost"`             // tries that did not: the test fails, too
+	Date     string `json:"date,omitempty"`   // of the measurement, year-month-day; in docs/reliability.json, as is
+	System   string `json:"system,omitempty"` // the kernel and processors of the machine
 }
 
 // Long tells whether the long form is asked for.

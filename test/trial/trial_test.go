@@ -77,3 +77,24 @@ func TestReadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What was measured anew takes the place of all that the same tests showed; the rest stays as it was.
+func TestReplace(t *testing.T) {
+	f := &Figures{Results: []Result{
+		{Group: Lifecycle, Claim: "kept", Test: "TestA", Runs: 1, Date: "2026-01-01"},
+		{Group: Lifecycle, Claim: "in other words", Test: "TestB", Runs: 1, Date: "2026-01-01"},
+		{Group: Parsers, Claim: "inputs", Test: "FuzzA, FuzzB", Runs: 7, Date: "2026-01-01"},
+	}}
+	f.replace([]Result{
+		{Group: Parsers, Claim: "inputs", Test: "FuzzB", Runs: 9},
+		{Group: Lifecycle, Claim: "anew", Test: "TestB", Runs: 2},
+	}, "2026-02-02", "Linux")
+	want := []Result{
+		{Group: Lifecycle, Claim: "anew", Test: "TestB", Runs: 2, Date: "2026-02-02", System: "Linux"},
+		{Group: Lifecycle, Claim: "kept", Test: "TestA", Runs: 1, Date: "2026-01-01"},
+		{Group: Parsers, Claim: "inputs", Test: "FuzzB", Runs: 9, Date: "2026-02-02", System: "Linux"},
+	}
+	if diff := cmp.Diff(want, f.Results); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
