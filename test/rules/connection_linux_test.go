@@ -149,10 +149,5 @@ func connectionProofs() []proof {
 			},
 			provoke: func(w *world) error { _, err := w.dialFromPod(96); return err },
 		},
-		{
-			rule: "tcp-memory-pressure",
-			unproven: "`net.ipv4.tcp_mem` and `tcp_max_orphans` are the machine's: all connections of everything that runs on it would be cut. " +
-				"Shown with counters that were made up",
-		},
 	}
 }

@@ -32,21 +32,6 @@ func machineProofs() []proof {
 			how:     "datagrams are steered (`rps_cpus`) to a CPU that takes longer for each, by 3000 firewall rules, than the next needs to arrive",
 			prepare: slowCPU(3000), provoke: flood(false),
 		},
-		{
-			rule: "tcp-memory-high",
-			unproven: "`net.ipv4.tcp_mem` is the machine's, and only its first namespace shows it: whatever runs there would have to be short of memory. " +
-				"Shown with counters that were made up",
-		},
-		{
-			rule:     "orphaned-sockets",
-			unproven: "`net.ipv4.tcp_max_orphans` is the machine's, and only its first namespace shows it: a quarter of it is some 16000 closed sockets there. Shown with counters that were made up",
-		},
-		{
-			rule: "neighbour-overflow",
-			unproven: "the tables of neighbours are the machine's, and only its first namespace shows them: nobody on it would find new neighbours. " +
-				"Shown with counters that were made up",
-		},
-		{rule: "neighbours-many", unproven: "for the same reason. Shown with counters that were made up"},
 		{rule: "softnet-squeezed", node: true, alone: true, also: []string{"device-drops"},
 			how: "the same with 40000 rules: a poll of 64 packets takes longer than `netdev_budget_usecs`", prepare: slowCPU(40_000), provoke: flood(true)},
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,13 +31,20 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(podEnv) != "":
 		io.Copy(io.Discard, os.Stdin) // a namespace needs a process, as a pod has its pause process
+	case os.Getenv(machineEnv) != "" && os.Getpid() == 1:
+		if err := errors.Join(bootMachine(), again()); err != nil {
+			fmt.Println(err)
+		}
+	case os.Getenv(machineEnv) != "":
+		live(newMachine(), nil, os.Stdin, os.Stdout)
 	case os.Getenv(nodeEnv) != "" && os.Getpid() == 1:
 		// The host's row is of pid 1's namespace, and shows that of its first thread: it must be nobody's who enters others.
 		if err := again(); err != nil {
 			fmt.Println(err)
 		}
 	case os.Getenv(nodeEnv) != "":
-		live(os.Stdin, os.Stdout)
+		w, err := newWorld(os.Getenv(nodeEnv))
+		live(w, err, os.Stdin, os.Stdout)
 	default:
 		os.Exit(m.Run())
 	}
@@ -53,16 +61,19 @@ func again() error {
 // pid 1, and what the test does there. It has one pod, in a network namespace of the pod's own, and is the peer at the other
 // end of the pod's wire.
 type node struct {
-	t     *testing.T
-	in    io.Writer
-	out   *bufio.Scanner
-	walks string // the file that the collector's frames are added to
+	t      *testing.T
+	pods   int
+	in     io.Writer
+	out    *bufio.Scanner
+	walks  string // the file that the collector's frames are added to
+	frames string // the same as the node names it
 }
 
 func startNode(t *testing.T) *node {
 	t.Helper()
 	cgroup := newCgroup(t)
-	n := &node{t: t, walks: filepath.Join(t.TempDir(), "frames")}
+	walks := filepath.Join(t.TempDir(), "frames")
+	n := &node{t: t, pods: 1, walks: walks, frames: walks}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), nodeEnv+"="+cgroup)
@@ -104,7 +115,7 @@ func (n *node) answer(of string) {
 // walk has the collector look at the node once.
 func (n *node) walk() {
 	n.t.Helper()
-	n.do("walk", n.walks)
+	n.do("walk", n.frames)
 }
 
 // finding is what the tests look at of the plugin's.
@@ -137,8 +148,8 @@ func (n *node) explain() (v verdict) {
 	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
 		n.t.Fatalf("%v\n%s", err, &out)
 	}
-	if v.Checked.Pods != 1 || v.Checked.Nodes != 1 || len(v.Checked.Unread) > 0 || len(v.Checked.Restarted) > 0 {
-		n.t.Fatalf("checked %+v, want one pod and one node, all of which was read\n%s", v.Checked, &messages)
+	if v.Checked.Pods != n.pods || v.Checked.Nodes != 1 || len(v.Checked.Unread) > 0 || len(v.Checked.Restarted) > 0 {
+		n.t.Fatalf("checked %+v, want %d pods and one node, all of which was read\n%s", v.Checked, n.pods, &messages)
 	}
 	return v
 }

@@ -11,6 +11,15 @@ import (
 // tun gives the namespace of the calling thread a device of which the test is the other end: what is written to it
 // arrives, what is sent out by it can be read. The network 10.99.0.0/16 is behind it.
 func tun(name string, mtu string) (*os.File, error) {
+	device, err := newDevice(name, unix.IFF_TUN)
+	if err != nil {
+		return nil, err
+	}
+	return device, ip("link set " + name + " mtu " + mtu + " up\naddr add " + farIP + "/16 dev " + name + "\n")
+}
+
+// newDevice makes a device of packets (IFF_TUN), or of frames between neighbours (IFF_TAP).
+func newDevice(name string, kind uint16) (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -19,12 +28,11 @@ func tun(name string, mtu string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	request.SetUint16(kind | unix.IFF_NO_PI)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
 		return nil, os.NewSyscallError("TUNSETIFF", err)
 	}
-	device := os.NewFile(uintptr(fd), name)
-	return device, ip("link set " + name + " mtu " + mtu + " up\naddr add " + farIP + "/16 dev " + name + "\n")
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // tunnel gives the pod such a device, w.far, to a network in which nobody answers: what is sent there is taken and forgotten.
@@ -33,17 +41,19 @@ func (w *world) tunnel(mtu string) error {
 		w.far, err = tun("far0", mtu)
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		go forget(w.far)
 	}
-	go func() {
-		for b := make([]byte, 1<<16); ; {
-			if _, err := w.far.Read(b); err != nil {
-				return
-			}
+	return err
+}
+
+// forget takes what leaves by a device.
+func forget(device *os.File) {
+	for b := make([]byte, 1<<16); ; {
+		if _, err := device.Read(b); err != nil {
+			return
 		}
-	}()
-	return nil
+	}
 }
 
 // inject has n packets arrive by a device.

@@ -34,16 +34,15 @@ const patience = 40 * time.Second
 
 // world is a node from within.
 type world struct {
-	podPID int
+	podPID int // of the pod, or pid 1 where there is none: causes happen in its network namespace
 	walker *collector.Walker
 	far    *os.File // the test's end of the pod's other device, see tunnel
 	kept   []any    // sockets and devices, which live until the node ends
 	mu     sync.Mutex
 }
 
-// live is the life of a node: it makes its pod, and then carries out one command a line.
-func live(in io.Reader, out io.Writer) {
-	w, err := newWorld(os.Getenv(nodeEnv))
+// live is the life of a node: one that was made carries out one command a line.
+func live(w *world, err error, in io.Reader, out io.Writer) {
 	reply := func(err error) {
 		if err != nil {
 			fmt.Fprintln(out, strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -82,12 +81,19 @@ func newWorld(cgroup string) (*world, error) {
 	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte(strconv.Itoa(w.podPID)), 0); err != nil {
 		return nil, err
 	}
-	c := &collector.Config{
+	w.walker = everything()
+	return w, w.wire()
+}
+
+// newMachine is a node without a pod: what happens there is the node's own.
+func newMachine() *world { return &world{podPID: 1, walker: everything()} }
+
+// everything walks with all that the collector can read.
+func everything() *collector.Walker {
+	return collector.NewWalker(&collector.Config{
 		Node: "node-1", Set: metrics.All, Host: true, Conntrack: true, Snmp: true, Netstat: true, Sockstat: true, Netdev: true, Listen: true,
 		TCPInfo: true, Ports: true, ConntrackOwners: true, Protocols: collector.AllProtocols(), CRISocket: "/none",
-	}
-	w.walker = collector.NewWalker(c)
-	return w, w.wire()
+	})
 }
 
 // wire lays it between the node and its pod. Addresses are there at once: IPv6 would look for doubles for a second.
@@ -107,13 +113,19 @@ func (w *world) wire() error {
 
 func (w *world) obey(command []string) error {
 	verb, name := command[0], command[1]
-	switch verb {
-	case "walk":
+	switch verb + " " + name {
+	case "walk " + name:
 		return w.walk(name)
-	case "serve":
-		return errors.Join(w.serve(), w.inPod(w.serve))
-	case "talk":
+	case "serve both":
+		return errors.Join(track(), w.serve(), w.inPod(track), w.inPod(w.serve))
+	case "talk both":
 		return errors.Join(w.talk(podIP, podIP6), w.inPod(func() error { return w.talk(nodeIP, nodeIP6) }))
+	case "serve itself":
+		return w.serve()
+	case "talk itself":
+		return w.talk("127.0.0.1", "::1")
+	case "compare files":
+		return w.compare()
 	}
 	for _, p := range proofs() {
 		switch {
@@ -174,29 +186,15 @@ func (w *world) sysctl(name, value string) error {
 
 // counted is a counter of the pod such as "TcpExt ListenDrops", of its file such as netstat.
 func (w *world) counted(file, counter string) (uint64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", w.podPID, file))
+	counters, err := w.counters(file)
 	if err != nil {
 		return 0, err
 	}
-	proto, name, _ := strings.Cut(counter, " ")
-	var header []string
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		switch {
-		case len(f) == 2 && f[0] == counter: // snmp6 has a line each
-			return strconv.ParseUint(f[1], 10, 64)
-		case f[0] != proto+":":
-		case header == nil:
-			header = f
-		default:
-			for i := range header {
-				if header[i] == name {
-					return strconv.ParseUint(f[i], 10, 64)
-				}
-			}
-		}
+	value, ok := counters[strings.Replace(counter, " ", "", 1)]
+	if !ok {
+		return 0, fmt.Errorf("the kernel counts no %s", counter)
 	}
-	return 0, fmt.Errorf("the kernel counts no %s", counter)
+	return strconv.ParseUint(value, 10, 64)
 }
 
 // until waits until the pod's counter has grown by n since the call, in which act makes it grow.
