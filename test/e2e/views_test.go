@@ -45,6 +45,7 @@ func TestTopShowsTheTroubleWhereItIs(t *testing.T) {
 	for pod, row := range table {
 		drops := row["LISTENDROP/s"]
 		switch {
+		case pod == "cart-2": // of the demo's pods, which may be there: it hangs as well
 		case pod == "full-queue" && !strings.HasSuffix(drops, "!"):
 			t.Errorf("full-queue drops %s connections a second, unmarked", drops)
 		case pod == "host" && drops != "-":

@@ -188,7 +188,7 @@ func TestConnection(t *testing.T) {
 		{"watch pods", "cut within an event", 2, 0, cuts(after(100), aborts), whole},
 		{"watch pods", "cut within an event, in order", 2, 0, cuts(after(100), nil), whole},
 		{"watch pods", "reset within an event", 1, 0, cuts(after(1000), breaks), whole},
-		{"watch pods", "hangs", 0, 8 * time.Second, hangs, failed("no answer within")},
+		{"watch pods", "hangs", 0, 0, hangs, whole}, // a pod of which nothing is heard is asked for itself
 		{"watch pods", "drips", 0, 0, drips, whole},
 
 		{"get pods/log", "internal error", 2, 0, internal, whole},
