@@ -73,7 +73,7 @@ func (i interruption) kills() bool { return i.signals[0] == syscall.SIGKILL }
 func (i interruption) begin(t *testing.T, c *cluster, home string, faults ...*fault) (*run, *gate) {
 	g := newGate()
 	t.Cleanup(g.lift)
-	args := []string{"top", "-n", namespace, quiet(i.node), "--collector-namespace", home, "--source", "pod", "--timeout", "10s"}
+	args := []string{"top", "-n", namespace, quiet(i.node), "--collector-namespace", home, "--source", "pod", "--timeout", "20s"}
 	if i.runs {
 		args = append(args, "--interval", "4s")
 	} else {
