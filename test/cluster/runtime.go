@@ -14,12 +14,12 @@ import (
 
 // containerRuntime is what runs the containers of a node.
 type containerRuntime struct {
-	program  string       // that serves CRI, and the name of its service
-	args     []string     // of it
-	socket   string       // where a node's serves
-	prepare  func() error // what a node needs before it starts; nil: nothing
-	products []product
-	needs    []need // besides those of every cluster
+	program  string           // that serves CRI, and the name of its service
+	args     []string         // of it
+	socket   string           // where a node's serves
+	prepare  func() error     // what a node needs before it starts; nil: nothing
+	products func() []product // to build, which asks the go tool for its version; nil: the machine has it
+	needs    []need           // besides those of every cluster
 }
 
 // machineRuntime is the containerd of the distribution, which every node has unless up is told otherwise.
@@ -34,14 +34,14 @@ func containerRuntimeOf(name string) containerRuntime {
 	containerd := containerRuntime{program: "containerd", args: []string{"--config", "/var/lib/containerd.toml"}, socket: containerdSocket}
 	switch name {
 	case "containerd-2":
-		containerd.products = []product{containerd2(), runc()}
+		containerd.products = func() []product { return []product{containerd2(), runc()} }
 		containerd.needs = []need{{"gcc", "gcc"}, {"pkg-config", "pkgconf"}}
 		return containerd
 	case "cri-o":
 		return containerRuntime{
 			program: "crio", args: []string{"--config", "/var/lib/crio/crio.conf", "--config-dir", "/var/lib/crio/crio.conf.d"}, socket: crioSocket,
 			prepare:  hideControllers,
-			products: []product{crio(), runc()},
+			products: func() []product { return []product{crio(), runc()} },
 			needs:    []need{{"gcc", "gcc"}, {"pkg-config", "pkgconf"}, {"conmon", "conmon"}, {"skopeo", "skopeo"}},
 		}
 	}
@@ -84,7 +84,7 @@ type NodeRuntime struct {
 // buildRuntimes builds the container runtimes of the nodes, those that are not there yet.
 func (s *State) buildRuntimes(ctx context.Context, p *progress) error {
 	for i, r := range s.Runtimes {
-		for _, b := range containerRuntimeOf(r.Name).products {
+		for _, b := range containerRuntimeOf(r.Name).products() {
 			if err := b.build(ctx, p); err != nil {
 				return err
 			}

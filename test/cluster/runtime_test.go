@@ -39,11 +39,11 @@ func TestRuntimeOfNode(t *testing.T) {
 func TestRuntimesAreBuilt(t *testing.T) {
 	for _, name := range runtimeNames {
 		r := containerRuntimeOf(name)
-		if !slices.ContainsFunc(r.products, func(p product) bool { return slices.Contains(p.programs, r.program) }) {
+		if !slices.ContainsFunc(r.products(), func(p product) bool { return slices.Contains(p.programs, r.program) }) {
 			t.Errorf("%s: nothing builds %s", name, r.program)
 		}
 	}
-	if r := containerRuntimeOf(machineRuntime); len(r.products) > 0 || r.socket != containerdSocket {
+	if r := containerRuntimeOf(machineRuntime); r.products != nil || r.socket != containerdSocket {
 		t.Errorf("the machine's is %+v", r)
 	}
 }
