@@ -78,24 +78,30 @@ func startNode(t *testing.T) *node {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), nodeEnv+"="+cgroup)
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { // before that of the cgroup: all of its processes end with pid 1
+	n.begin(cmd, "starting a node", func() { // before that of the cgroup: all of its processes end with pid 1
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	n.in, n.out = in, bufio.NewScanner(out)
-	n.answer("starting a node")
 	return n
+}
+
+// begin starts the node as a process, which end ends after the test, and waits until it takes commands.
+func (n *node) begin(cmd *exec.Cmd, what string, end func()) {
+	n.t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(end)
+	n.in, n.out = in, bufio.NewScanner(out)
+	n.answer(what)
 }
 
 // do has the node carry out a command, and waits until it is done.

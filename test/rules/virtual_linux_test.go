@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"debug/elf"
@@ -41,26 +40,13 @@ func startMachine(t *testing.T) *node {
 		"-append", "console=ttyS0 loglevel=1 panic=-1 "+machineEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = &messages
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
+	n.begin(cmd, "starting a machine", func() {
 		cancel()
 		cmd.Wait()
 		if t.Failed() {
 			t.Logf("%s: %s", cmd, &messages)
 		}
 	})
-	n.in, n.out = in, bufio.NewScanner(out)
-	n.answer("starting a machine")
 	return n
 }
 
