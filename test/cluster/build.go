@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -138,6 +139,14 @@ func (b product) build(ctx context.Context, p *progress) error {
 	if err := os.MkdirAll(filepath.Dir(final), 0o755); err != nil {
 		return fmt.Errorf("making the cache folder: %w", err)
 	}
+	release, err := alone(ctx, filepath.Dir(final), p)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if _, built, err := b.paths(); err != nil || built {
+		return err
+	}
 	dir, err := os.MkdirTemp(filepath.Dir(final), "building-")
 	if err != nil {
 		return fmt.Errorf("making the cache folder: %w", err)
@@ -152,6 +161,31 @@ func (b product) build(ctx context.Context, p *progress) error {
 		return fmt.Errorf("keeping the built binaries: %w", err)
 	}
 	return nil
+}
+
+// alone waits until no other cluster command builds into the cache: two at once would do the same work twice.
+func alone(ctx context.Context, cache string, p *progress) (release func(), err error) {
+	f, err := os.Open(cache)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache folder: %w", err)
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", cache, err)
+		}
+		p.tick("waiting for another cluster command, which builds into %s", cache)
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("waiting for another build: %w", context.Cause(ctx))
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (b product) compile(ctx context.Context, dir, out string, p *progress) error {
