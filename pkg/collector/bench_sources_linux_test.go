@@ -137,9 +137,12 @@ func newEntry(i uint32) []byte {
 		return attr(kind|nested, join(attr(ctaTupleIP|nested, join(attr(ctaIPv4Src, from...), attr(2, to...))...),
 			attr(ctaTupleProto|nested, join(attr(ctaProtoNum, unix.IPPROTO_TCP), attr(2, ports[:2]...), attr(3, ports[2:]...))...))...)
 	}
-	const ctaTimeout = 7
+	const (
+		ctaTimeout      = 7
+		statusConfirmed = 1 << 3 // as the kernel has set it by then; to take it back is refused (nf_conntrack_core.c nf_ct_change_status_common)
+	)
 	return join([]byte{unix.AF_INET, 0, 0, 0},
 		tuple(ctaTupleOrig, source, destination, 4, 0, 0, 80), tuple(ctaTupleReply, destination, source, 0, 80, 4, 0),
-		attr(ctaTimeout, 0, 0, 14, 16), attr(ctaStatus, 0, 0, 0, statusSeenReply|statusAssured),
+		attr(ctaTimeout, 0, 0, 14, 16), attr(ctaStatus, 0, 0, 0, statusSeenReply|statusAssured|statusConfirmed),
 		attr(ctaProtoInfo|nested, attr(ctaProtoInfoTCP|nested, attr(ctaProtoInfoTCPState, trackedEstablished)...)...))
 }

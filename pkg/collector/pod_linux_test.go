@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cosanet/kubectl-cosanet/pkg/metrics"
 )
@@ -95,7 +96,12 @@ func (p *testPod) join(path string) {
 		var status syscall.WaitStatus
 		syscall.Wait4(p.pid, &status, 0, nil)
 		for ; dir != root; dir = filepath.Dir(dir) {
-			if err := os.Remove(dir); err != nil {
+			err := os.Remove(dir)
+			// Its children end with it, and take a while where they have ten thousand connections to close.
+			for deadline := time.Now().Add(30 * time.Second); errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline); err = os.Remove(dir) {
+				time.Sleep(20 * time.Millisecond)
+			}
+			if err != nil {
 				p.t.Errorf("removing the cgroup: %v", err)
 				return
 			}
