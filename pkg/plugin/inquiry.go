@@ -17,16 +17,13 @@ import (
 // manyNodes are as many as make memory worth more than a tenth of the time.
 const manyNodes = 50
 
-// spareMemory makes the garbage collector run more often, until it is undone: what is held of each node is little, what is
+// spareMemory bounds what the garbage collector lets lie about, until it is undone: what is held of each node is little, what is
 // decoded of it, and what a view makes of that, is much and soon garbage. The limit is soft (runtime/debug.SetMemoryLimit),
 // and above what is held of so many pods, or collecting would take all the time.
 func spareMemory(pods int) (undo func()) {
 	const base, each = 64 << 20, 1700 // bytes: of clients and what is decoded at a time; of a pod as it is listed and its row
-	percent, limit := debug.SetGCPercent(50), debug.SetMemoryLimit(base+each*int64(pods))
-	return func() {
-		debug.SetGCPercent(percent)
-		debug.SetMemoryLimit(limit)
-	}
+	limit := debug.SetMemoryLimit(base + each*int64(pods))
+	return func() { debug.SetMemoryLimit(limit) }
 }
 
 // inquiry is one run over the nodes of an aim.
