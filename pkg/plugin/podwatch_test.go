@@ -3,7 +3,9 @@ package plugin
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +78,33 @@ func TestPodWatchThatIsSilent(t *testing.T) {
 			gone(t, s, c)
 		})
 	}
+}
+
+// Who may watch pods and not get them waits for a slow node like everybody else.
+func TestPodWatchThatIsSilentForWhoMayNotGet(t *testing.T) {
+	s, c := newAPIServer(t, "a"), testCollection()
+	c.quiet = 50 * time.Millisecond
+	s.watching = func(http.ResponseWriter, int) bool {
+		time.Sleep(10 * c.quiet)
+		return false
+	}
+	var asked atomic.Int32
+	s.throttle = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.HasPrefix(path.Base(r.URL.Path), "cosanet-") {
+			return false
+		}
+		asked.Add(1)
+		answer(w, failure(http.StatusForbidden, metav1.StatusReasonForbidden, `User "jane" cannot get resource "pods"`))
+		return true
+	}
+	fleet, err, left := observe(t, s, c, Ask{})
+	if err != nil || left != nil || fleet.failure() != nil {
+		t.Fatalf("Observe: %v, %v, %v", err, left, fleet.failure())
+	}
+	if asked.Load() == 0 {
+		t.Error("nobody looked at the pod in the silence")
+	}
+	gone(t, s, c)
 }
 
 // Of a watch that is silent it shows, too, that the pod was deleted.

@@ -105,7 +105,8 @@ func (v *visit) glance(ctx context.Context) error {
 	return nil
 }
 
-// look asks for the pod itself, as often as it takes to get an answer.
+// look asks for the pod itself, as often as it takes to get an answer. Who may watch pods and not get them has to do with what
+// the watch tells, which begins with the state of all.
 func (v *visit) look(ctx context.Context) error {
 	for pause := leastPause; ; pause = min(2*pause, mostPause) {
 		pod, err := v.pods().Get(ctx, v.order.name, metav1.GetOptions{})
@@ -114,8 +115,10 @@ func (v *visit) look(ctx context.Context) error {
 			return context.Cause(ctx)
 		case apierrors.IsNotFound(err):
 			return deleted(v.pod)
+		case apierrors.IsForbidden(err):
+			return nil
 		case err != nil && !passing(err):
-			return fmt.Errorf("getting it: %w", explainForbidden(err))
+			return fmt.Errorf("getting it: %w", err)
 		case err == nil:
 			v.pod = pod
 			return nil
