@@ -159,7 +159,7 @@ CHAOS ?= .
 chaos: deps build image bin/hollow bin/tools/registry demo-image cluster-up faults-up ## The long forms of the tests of trust, and docs/reliability.md from what they measured (root; an hour and a half); CHAOS=TestNodes: of those tests and fuzz targets alone
 	bin/cluster import dist/collector-image.tar dist/demo-image.tar
 	rm -f dist/figures
-	CI=true COSANET_CHAOS=1 COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 -p 1 -timeout 120m -run '$(CHAOS)' $(TRUST)
+	CI=true COSANET_CHAOS=1 COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 -p 1 -parallel 1 -timeout 120m -run '$(CHAOS)' $(TRUST)
 	[[ ! TestThreadsReturn =~ $(CHAOS) ]] || CI=true COSANET_CHAOS=1 CGO_ENABLED=1 go test -race -count=1 -run '^TestThreadsReturn$$' ./pkg/collector
 	FUZZ='$(CHAOS)' COSANET_FIGURES=$(CURDIR)/dist/figures test/fuzz.sh
 	COSANET_FIGURES=$(CURDIR)/dist/figures go test -count=1 ./test/trial -run TestDocument -update

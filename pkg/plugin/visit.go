@@ -176,7 +176,8 @@ func (v *visit) find(ctx context.Context, lost error) (*corev1.Pod, error) {
 	case err == nil || apierrors.IsNotFound(err):
 		return nil, lost
 	}
-	return nil, fmt.Errorf("%w; and looking if it exists: %w", lost, err)
+	// In words alone: that it was refused to look is an answer, but none to whether the pod was made.
+	return nil, fmt.Errorf("%v; and looking if it exists: %v", lost, err)
 }
 
 // remove deletes the pod in the background, under a context of its own: on every way out, also that of an interruption.

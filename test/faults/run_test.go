@@ -92,5 +92,9 @@ func (c *cluster) process(t testing.TB, pod corev1.Pod) string {
 		t.Fatalf("no container of %s is known", pod.Name)
 	}
 	_, id, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
-	return strings.TrimSpace(c.Exec(t, pod.Spec.NodeName, "sh", "-c", "grep -ls "+id+" /proc/[0-9]*/cgroup | cut -d/ -f3"))
+	pid := strings.TrimSpace(c.Exec(t, pod.Spec.NodeName, "sh", "-c", "grep -ls "+id+" /proc/[0-9]*/cgroup | cut -d/ -f3"))
+	if pid == "" {
+		t.Fatalf("the container of %s has no process any more", pod.Name)
+	}
+	return pid
 }

@@ -74,9 +74,12 @@ func (i interruption) begin(t *testing.T, c *cluster, home string, faults ...*fa
 	g := newGate()
 	t.Cleanup(g.lift)
 	args := []string{"top", "-n", namespace, quiet(i.node), "--collector-namespace", home, "--source", "pod", "--timeout", "20s"}
-	if i.runs {
+	switch {
+	case i.runs && i.kills(): // its process is looked for, on a node that may have much to do
+		args = append(args, "--interval", "10s")
+	case i.runs:
 		args = append(args, "--interval", "4s")
-	} else {
+	default:
 		args = append(args, "--interval", "0")
 	}
 	if i.hold == nil {

@@ -99,7 +99,7 @@ func TestTwoUsers(t *testing.T) {
 	for i := range pairs {
 		pairs[i] = i + 1
 	}
-	abreast(t, 5, pairs, func(i int) string { return fmt.Sprint("pair ", i) }, func(t *testing.T, i int) {
+	abreast(t, 3, pairs, func(i int) string { return fmt.Sprint("pair ", i) }, func(t *testing.T, i int) {
 		var both sync.WaitGroup
 		for _, u := range users {
 			both.Go(func() {
