@@ -67,7 +67,7 @@ func (i interruption) String() string {
 	return strings.Join(names, " and ") + ", " + i.name
 }
 
-func (i interruption) kills() bool { return i.signals[0] == syscall.SIGKILL }
+func (i interruption) kills() bool { return slices.Contains(i.signals, syscall.SIGKILL) }
 
 // begin starts a run and returns when its moment has come.
 func (i interruption) begin(t *testing.T, c *cluster, home string, faults ...*fault) (*run, *gate) {
