@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,47 +93,6 @@ func TestObserveSoManyAtATime(t *testing.T) {
 		t.Errorf("%d collector pods at the same time, want at most 3 and those being deleted", s.most)
 	}
 	gone(t, s, c)
-}
-
-// A pod whose creation was not answered, and which nobody may look at, is one that may be left behind: that is told, with the command
-// that deletes it. Where the refusal passes, it is found.
-func TestObserveCreationUnseen(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		refusals int
-		left     bool
-	}{{"once", 1, false}, {"always", 1 << 30, true}} {
-		t.Run(tt.name, func(t *testing.T) {
-			s, c := newAPIServer(t, "a"), testCollection()
-			s.created = func(w http.ResponseWriter, pod *corev1.Pod) bool {
-				go s.live(pod.DeepCopy())
-				w.WriteHeader(http.StatusBadGateway)
-				return true
-			}
-			var asked atomic.Int32
-			s.throttle = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.Method != http.MethodGet || !strings.HasPrefix(path.Base(r.URL.Path), "cosanet-") || int(asked.Add(1)) > tt.refusals {
-					return false
-				}
-				answer(w, failure(http.StatusForbidden, metav1.StatusReasonForbidden, `User "jane" cannot get resource "pods"`))
-				return true
-			}
-			fleet, err, left := observe(t, s, c, Ask{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !tt.left {
-				if left != nil || fleet.failure() != nil {
-					t.Errorf("%v, %v: want the pod found", fleet.failure(), left)
-				}
-				gone(t, s, c)
-				return
-			}
-			if fleet.failure() == nil || left == nil || !strings.Contains(left.Error(), "kubectl delete pod -n default cosanet-") {
-				t.Errorf("%v, %v: want how to delete what may be left", fleet.failure(), left)
-			}
-		})
-	}
 }
 
 // What goes wrong on one node is told in its words, and nothing is left behind.

@@ -2,10 +2,9 @@ package plugin
 
 import (
 	"fmt"
+	"math"
 	"net/http"
-	"path"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,15 +87,7 @@ func TestPodWatchThatIsSilentForWhoMayNotGet(t *testing.T) {
 		time.Sleep(10 * c.quiet)
 		return false
 	}
-	var asked atomic.Int32
-	s.throttle = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodGet || !strings.HasPrefix(path.Base(r.URL.Path), "cosanet-") {
-			return false
-		}
-		asked.Add(1)
-		answer(w, failure(http.StatusForbidden, metav1.StatusReasonForbidden, `User "jane" cannot get resource "pods"`))
-		return true
-	}
+	asked := s.mayNotGet(math.MaxInt32)
 	fleet, err, left := observe(t, s, c, Ask{})
 	if err != nil || left != nil || fleet.failure() != nil {
 		t.Fatalf("Observe: %v, %v, %v", err, left, fleet.failure())
