@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -165,23 +164,14 @@ func (b product) build(ctx context.Context, p *progress) error {
 
 // alone waits until no other cluster command builds into the cache: two at once would do the same work twice.
 func alone(ctx context.Context, cache string, p *progress) (release func(), err error) {
-	f, err := os.Open(cache)
-	if err != nil {
-		return nil, fmt.Errorf("opening the cache folder: %w", err)
-	}
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			f.Close()
-			return nil, fmt.Errorf("locking %s: %w", cache, err)
+		release, err := lock(cache)
+		if !errors.Is(err, errLocked) {
+			return release, err
 		}
 		p.tick("waiting for another cluster command, which builds into %s", cache)
 		select {
 		case <-ctx.Done():
-			f.Close()
 			return nil, fmt.Errorf("waiting for another build: %w", context.Cause(ctx))
 		case <-time.After(time.Second):
 		}

@@ -112,13 +112,28 @@ func claim(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cluster's folder: %w", err)
 	}
+	release, err = lock(dir)
+	if errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("another cluster command works on %s: wait for it to end", dir)
+	}
+	return release, err
+}
+
+// errLocked says that another process has the lock.
+var errLocked = errors.New("it is locked")
+
+// lock locks a folder, unless another process has; release unlocks it, as does the end of this process.
+func lock(dir string) (release func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening the cluster's folder: %w", err)
+		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("another cluster command works on %s: wait for it to end", dir)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = errLocked
+		}
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
 	return func() { f.Close() }, nil
 }
