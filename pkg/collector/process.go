@@ -114,13 +114,17 @@ func (p process) read(name string, buf []byte) (file []byte, more int, err error
 	return readWhole(fd, buf)
 }
 
-// readWhole reads an open file as read does.
+// readWhole reads an open file as read does. All that are read of /proc begin with a heading or hold a value: an empty one would
+// pass for a file without counters, and is none of the kernel's.
 func readWhole(fd int, buf []byte) (file []byte, more int, err error) {
 	n := 0
 	for n < len(buf) {
 		k, err := readRetry(fd, buf[n:])
 		if err != nil {
 			return nil, 0, err
+		}
+		if k == 0 && n == 0 {
+			return nil, 0, errMalformed
 		}
 		if k == 0 {
 			return buf[:n], 0, nil

@@ -155,7 +155,7 @@ func TestBoundedRead(t *testing.T) {
 		more int
 		err  error
 	}{
-		{"", "", 0, nil},
+		{"", "", 0, errMalformed},
 		{"one\n", "one\n", 0, nil},
 		{"1234567\n", "1234567\n", 0, nil}, // to the byte
 		{"one\ntwo\nthree\n", "one\ntwo\n", 1, errTooLarge},
