@@ -98,7 +98,7 @@ func (s *sightings) judge(c *churn, snapshot *metrics.Snapshot) {
 			s.missed++
 		default:
 			s.wrong++
-			c.t.Errorf("pod %s: %v octets (there: %v), want %d", r.Sandbox.UID, got, counted, want)
+			c.t.Errorf("pod %s: %v octets (there: %v, shared with %q, %d samples), want %d", r.Sandbox.UID, got, counted, r.Sandbox.SharedWith, len(r.Samples), want)
 		}
 	}
 	self := &snapshot.Records[len(snapshot.Records)-1]

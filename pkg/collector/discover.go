@@ -41,6 +41,7 @@ type outcome struct {
 	result    string // a value of cosanet_walk_sandboxes' label; empty: not visited
 	samples   []metrics.Sample
 	addresses []netip.Addr // of the namespace, where they are asked for; nil: not known
+	reader    *target      // of a shared namespace: whose counters are its; nil: the host's
 }
 
 // owns tells whether a process with this cgroup is of the sandbox.

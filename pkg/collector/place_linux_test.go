@@ -2,6 +2,7 @@ package collector
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -149,6 +150,7 @@ func (p *place) remove() error {
 			return fmt.Errorf("removing a cgroup: %w", err)
 		}
 	}
+	p.dirs = nil
 	return nil
 }
 
@@ -233,10 +235,7 @@ func makePlace(t testing.TB, octets int) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if p.pid != 0 {
-			p.vacate()
-		}
-		if err := p.remove(); err != nil {
+		if err := p.end(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -251,6 +250,15 @@ func (p *place) occupy(t testing.TB) (pid int) {
 		t.Fatal(err)
 	}
 	return p.pid
+}
+
+// end takes the place away with the process that occupies it.
+func (p *place) end() error {
+	var err error
+	if p.pid != 0 {
+		err = p.vacate()
+	}
+	return errors.Join(err, p.remove())
 }
 
 // vacate ends that process.

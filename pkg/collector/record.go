@@ -25,12 +25,13 @@ func (w *Walker) snapshot(begin time.Time) *metrics.Snapshot {
 		r.Samples = w.appendInfo(r.Samples, r.Sandbox.InfoLabels())
 		s.Records = append(s.Records, r)
 	}
+	buf := make([]byte, 16<<10)
 	var results [len(walkResults)]int
 	results[slices.Index(walkResults[:], "filtered")] = w.filtered
 	for _, t := range w.targets {
 		results[slices.Index(walkResults[:], t.result)]++
 		if t.result != "gone" {
-			s.Records = append(s.Records, w.record(t))
+			s.Records = append(s.Records, w.record(t, buf))
 		}
 		t.outcome = outcome{}
 	}
@@ -38,20 +39,21 @@ func (w *Walker) snapshot(begin time.Time) *metrics.Snapshot {
 	return s
 }
 
-// record completes what is known of a target once all are done.
-func (w *Walker) record(t *target) metrics.Record {
+// record completes what is known of a target once all are done, and the namespaces' names were read.
+func (w *Walker) record(t *target, buf []byte) metrics.Record {
 	s := t.Sandbox
 	s.Inode = t.netns
 	if t.result == "shared" {
-		if s.HostNetwork = t.inode == w.hostInode; !s.HostNetwork {
-			first := w.claimed[t.inode]
-			s.SharedWith = first.Namespace + "/" + first.Pod
-			if first.Pod == "" {
-				s.SharedWith = first.UID
+		if s.HostNetwork = t.reader == nil; !s.HostNetwork {
+			s.SharedWith = t.reader.Namespace + "/" + t.reader.Pod
+			if t.reader.Pod == "" {
+				s.SharedWith = t.reader.UID
 			}
 		}
 	}
-	s.NetNS = w.netns.names[t.netns]
+	if s.NetNS = w.netns.names[t.netns]; s.NetNS != "" && s.NetNS != t.shown.NetNS && !t.stays(buf) {
+		s.NetNS = "" // it may be the name of the next namespace that has the inode
+	}
 	switch {
 	case t.result == "shared" && s.Pod == "":
 		s.NetNS = s.UID // the namespace's own name would make it one with whom it shares with: neither has another name

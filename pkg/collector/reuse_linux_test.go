@@ -114,3 +114,80 @@ func TestPidsReusedInAWalk(t *testing.T) {
 	trial.Record(t, trial.Result{Group: trial.Truth, Claim: "a process id that another process takes, between the listing and the read or in the middle of it, never puts its counters under the pod's name",
 		Runs: rounds, Faults: rounds, Survived: rounds - wrong, Lost: wrong})
 }
+
+// TestInodesReusedInAWalk ends pods that were read, and has others get the inodes of their namespaces and be read in the same
+// walk: they have nothing in common, and each keeps what is its own.
+func TestInodesReusedInAWalk(t *testing.T) {
+	needsRoot(t)
+	c := noRuntime(t)
+	c.Protocols, c.Listen, c.TCPInfo, c.Ports = nil, false, false, false
+	const pods = 25
+	reused, wrong := 0, 0
+	for range trial.Rounds(2, 100) {
+		w := NewWalker(c)
+		r := newReader(c, w.families)
+		var before, after []*inhabitant
+		inodes := map[uint64]*inhabitant{}
+		for i := range pods {
+			it := visited(t, w, r, 1000+i)
+			before, inodes[it.inode] = append(before, it), it
+		}
+		for _, it := range before {
+			if err := it.place.end(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for begin := time.Now(); len(inodes) > 0 && len(after) < 4*pods && time.Since(begin) < 5*time.Second; { // a namespace takes its time to end
+			it := visited(t, w, r, 2000+len(after))
+			after = append(after, it)
+			if inodes[it.inode] != nil {
+				reused++
+				delete(inodes, it.inode)
+			}
+		}
+		all := append(before, after...)
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		for _, it := range all {
+			w.targets = append(w.targets, it.target)
+		}
+		w.shareOnce(t.Context())
+		names := map[string]bool{}
+		for _, it := range all {
+			record := w.record(it.target, r.buf)
+			if !it.place.of(record.Samples) || record.Sandbox.SharedWith != "" || names[record.Sandbox.NetNS] {
+				wrong++
+				octets, _, _ := mark(record.Samples)
+				t.Errorf("%v octets, not %d, in %s, shared with %q", octets, it.place.octets, record.Sandbox.NetNS, record.Sandbox.SharedWith)
+			}
+			names[record.Sandbox.NetNS] = true
+		}
+		for _, it := range after {
+			if err := it.place.end(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if t.Logf("%d inodes were given to another namespace", reused); reused == 0 {
+		t.Error("no inode was given to another namespace: this shows nothing")
+	}
+	trial.Record(t, trial.Result{Group: trial.Truth, Claim: "a namespace that gets the inode of one that was read and has ended, in the same walk, has nothing in common with it",
+		Runs: reused, Faults: reused, Survived: reused - wrong, Lost: wrong})
+}
+
+// inhabitant is a pod that was visited.
+type inhabitant struct {
+	*target
+	place *place
+}
+
+// visited makes a pod with a number of octets of its own, and visits it.
+func visited(t *testing.T, w *Walker, r *reader, octets int) *inhabitant {
+	t.Helper()
+	p := makePlace(t, octets)
+	it := &target{Sandbox: metrics.Sandbox{UID: p.uid}, id: p.id, pid: p.occupy(t)}
+	p.leave()
+	if w.visit(r, it); it.result != "read" {
+		t.Errorf("a pod of its own is %s", it.result)
+	}
+	return &inhabitant{it, p}
+}

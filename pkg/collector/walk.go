@@ -70,8 +70,8 @@ func (w *Walker) visit(r *reader, t *target) {
 		return
 	}
 	t.inode, t.netns = inode, netns
-	if w.shared(t) {
-		t.result = "shared"
+	if reader, shared := w.claim(t, r.buf); shared {
+		t.result, t.reader = "shared", reader
 		return
 	}
 	sources := r.ofPod
@@ -126,52 +126,71 @@ func (t *target) proves(p process, buf []byte) bool {
 	return true
 }
 
-// shared tells whether a target's namespace is the host's or already somebody's, and claims it otherwise.
-func (w *Walker) shared(t *target) bool {
+// claim makes a target the reader of its namespace, unless that is the host's, for which there is no reader, or another target's
+// already.
+//
+// The inode alone does not tell: the kernel gives that of a namespace that has ended to the next one. But the target's namespace
+// cannot end while its net/snmp is open, so whoever is in a namespace of that inode now is in the same. Of others that had
+// the inode, either of the two, the counters stay what they are, but they have no claim to it any more.
+func (w *Walker) claim(t *target, buf []byte) (reader *target, shared bool) {
 	if w.hostInode != 0 && t.inode == w.hostInode {
-		return true
+		return nil, true
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.claimed[t.inode] != nil {
-		return true
+	if reader := w.claimed[t.inode]; reader != nil && reader != t && reader.stays(buf) {
+		return reader, true
+	}
+	for _, ended := range [...]*target{w.claimed[t.inode], w.numbered[t.netns]} {
+		if ended != nil && ended != t {
+			ended.inode, ended.netns = 0, 0
+		}
 	}
 	w.claimed[t.inode] = t
-	return false
+	if t.netns != 0 {
+		w.numbered[t.netns] = t
+	}
+	return nil, false
+}
+
+// stays tells whether the process of a target is still in the namespace in which it proved itself.
+func (t *target) stays(buf []byte) bool {
+	p, err := openProcess(t.pid)
+	if err != nil {
+		return false
+	}
+	defer p.close()
+	return t.proves(p, buf) && p.stillIn(t.netns, t.inode)
 }
 
 // shareOnce makes the counters of a shared namespace appear once, on its first target, whoever has read them: they are the
 // namespace's. Where its reader has gone with the counters unread, the first is visited again.
 func (w *Walker) shareOnce(ctx context.Context) {
-	clear(w.claimed)
+	first := map[*target]*target{} // by the reader
 	for _, t := range w.targets {
-		if t.samples != nil && t.inode != 0 {
-			w.claimed[t.inode] = t
+		reader := t
+		for reader != nil && reader.result == "shared" { // a reader that was visited again may have become a sharer
+			reader = reader.reader
 		}
-	}
-	first := map[uint64]*target{}
-	for _, t := range w.targets {
-		if t.inode == 0 || t.inode == w.hostInode || t.result == "gone" || t.result == "" {
+		if reader == nil || t.result == "gone" || t.result == "" {
 			continue
 		}
-		if first[t.inode] != nil {
-			t.outcome = outcome{result: "shared"}
+		if first[reader] != nil {
+			t.outcome = outcome{result: "shared", reader: first[reader]}
 			continue
 		}
-		if t.result == "shared" {
-			reader := w.claimed[t.inode]
-			if reader != nil && reader.Unsupported == t.Unsupported {
-				t.outcome = reader.outcome
-			} else {
-				delete(w.claimed, t.inode)
-				w.visitAll(ctx, []*target{t})
-			}
+		switch {
+		case reader == t:
+		case reader.samples != nil && reader.Unsupported == t.Unsupported:
+			t.outcome = reader.outcome
+		default:
+			delete(w.claimed, t.inode)
+			w.visitAll(ctx, []*target{t})
 		}
 		if t.result != "gone" {
-			first[t.inode] = t
+			first[reader], first[t] = t, t
 		}
 	}
-	w.claimed = first
 }
 
 // readHost reads the node's own namespace, that of pid 1, beside everything else.

@@ -80,18 +80,25 @@ func TestFirstOfSharedNamespaceGone(t *testing.T) {
 	netns, shared := p.netNS(), inode(t, pod.pid)
 	read := []metrics.Sample{{Value: 42}}
 	for _, test := range []struct {
-		name string
-		done []outcome
-		want []string
+		name   string
+		done   []outcome
+		reader int // of those that share
+		want   []string
 	}{
-		{"unread by the others", []outcome{{result: "gone"}, {result: "shared"}, {result: "shared"}}, []string{"gone", "read", "shared"}},
-		{"read by the next", []outcome{{result: "gone"}, {result: "read", samples: read}, {result: "shared"}}, []string{"gone", "read", "shared"}},
-		{"read by the last", []outcome{{result: "gone"}, {result: "shared"}, {result: "read", samples: read}}, []string{"gone", "read", "shared"}},
-		{"read by the last alone", []outcome{{result: "gone"}, {result: "gone"}, {result: "read", samples: read}}, []string{"gone", "gone", "read"}},
+		{"unread by the others", []outcome{{result: "gone"}, {result: "shared"}, {result: "shared"}}, 0, []string{"gone", "read", "shared"}},
+		{"read by the next", []outcome{{result: "gone"}, {result: "read", samples: read}, {result: "shared"}}, 1, []string{"gone", "read", "shared"}},
+		{"read by the last", []outcome{{result: "gone"}, {result: "shared"}, {result: "read", samples: read}}, 2, []string{"gone", "read", "shared"}},
+		{"read by the last alone", []outcome{{result: "gone"}, {result: "gone"}, {result: "read", samples: read}}, 2, []string{"gone", "gone", "read"}},
+		{"each in one of its own", []outcome{{result: "read", samples: read}, {result: "read", samples: read}, {result: "shared"}}, 1, []string{"read", "read", "shared"}},
 	} {
 		w := NewWalker(noRuntime(t))
 		for _, o := range test.done {
 			w.targets = append(w.targets, &target{id: pod.id, pid: pod.pid, netns: netns, inode: shared, outcome: o})
+		}
+		for _, it := range w.targets {
+			if it.result == "shared" {
+				it.reader = w.targets[test.reader]
+			}
 		}
 		w.shareOnce(context.Background())
 		for i, it := range w.targets {

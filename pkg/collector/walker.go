@@ -49,7 +49,8 @@ type Walker struct {
 	dropped    [len(bounds)]atomic.Int64
 
 	mu       sync.Mutex
-	claimed  map[uint64]*target // inode of net/snmp -> who reads the namespace
+	claimed  map[uint64]*target // inode of net/snmp -> who was last to claim a namespace with it
+	numbered map[uint64]*target // the same by the inode in nsfs, by which it may be called
 	recycled []*metrics.Snapshot
 }
 
@@ -57,7 +58,7 @@ type Walker struct {
 func NewWalker(c *Config) *Walker {
 	return &Walker{
 		config: c, families: newFamilies(c), runtime: runtimeClient{override: c.CRISocket},
-		byID: map[string]*target{}, claimed: map[uint64]*target{},
+		byID: map[string]*target{}, claimed: map[uint64]*target{}, numbered: map[uint64]*target{},
 	}
 }
 
@@ -125,6 +126,7 @@ func (w *Walker) reset() {
 		w.dropped[bound].Store(0)
 	}
 	clear(w.claimed)
+	clear(w.numbered)
 	for _, t := range w.sandboxes { // one that was read and then not listed any more, or superseded
 		t.outcome = outcome{}
 	}
