@@ -27,8 +27,8 @@ type answerKey struct {
 	change   uint64
 	question question
 	encoding metrics.Encoding
-	interval time.Duration
 	frame    int
+	after    time.Duration // the first
 }
 
 type extent struct {
@@ -94,7 +94,7 @@ func (f *fleet) frame(n *node, p *program, began time.Time, number int) ([]byte,
 	if p.samples > keptSamples {
 		return write(p.run)
 	}
-	key := answerKey{n.name, n.change.Load(), p.question, p.encoding, p.interval, number}
+	key := answerKey{n.name, n.change.Load(), p.question, p.encoding, number, time.Duration(number) * p.interval}
 	text, err := f.answers.get(key, func() ([]byte, error) { return write(runMark[len("run="):]) })
 	if err != nil {
 		return nil, err

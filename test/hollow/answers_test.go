@@ -43,6 +43,11 @@ func TestFramesAreKept(t *testing.T) {
 			t.Errorf("run %s: samples of %v, want two a second apart", run, times)
 		}
 	}
+	totals := p
+	totals.samples, totals.interval = 1, 0 // by --interval 0: the first of the others
+	if _, err := f.frame(n, &totals, time.Now(), 0); err != nil {
+		t.Fatal(err)
+	}
 	if got := len(f.answers.at); got != 2 {
 		t.Errorf("%d frames are kept, want 2", got)
 	}
