@@ -88,7 +88,7 @@ func (c *cluster) honest(t testing.TB, p *proxy, a *ask, r embedded.Result) {
 		t.Errorf("exit code %d", r.Code)
 	}
 	nodes := map[string]bool{}
-	for _, pod := range p.pods() {
+	for _, pod := range p.wanted() {
 		node := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms[0].MatchFields[0].Values[0]
 		if nodes[node] {
 			t.Errorf("a second pod on %s", node)

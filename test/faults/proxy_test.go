@@ -32,7 +32,8 @@ type proxy struct {
 	mu     sync.Mutex
 	faults []*fault
 	asked  map[string]int // by verb
-	made   []corev1.Pod   // the pods that the API server made, whether or not the plugin heard of it
+	meant  []corev1.Pod   // the pods that the plugin asked for, whatever came of that
+	made   []corev1.Pod   // those of them that the API server said to have made, whether or not the plugin heard of it
 	gone   []string       // and those that it deleted
 }
 
@@ -98,6 +99,9 @@ func (c *cluster) between(t testing.TB, faults ...*fault) *proxy {
 		verb := verbOf(r)
 		if verb == "create pods" {
 			r.Header.Set("Accept", "application/json") // note reads it
+			if err := p.mean(r); err != nil {
+				panic(http.ErrAbortHandler) // the plugin broke off
+			}
 		}
 		if do := p.mischief(verb); do != nil {
 			do(w, r, pass)
@@ -137,6 +141,26 @@ func (p *proxy) mischief(verb string) mischief {
 	return nil
 }
 
+// mean takes down which pod is asked for. Once: who does not know what came of it asks again.
+func (p *proxy) mean(r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var pod corev1.Pod
+	if err := json.Unmarshal(body, &pod); err != nil {
+		return err
+	}
+	pod.Namespace = strings.Split(r.URL.Path, "/")[4] // /api/v1/namespaces/NAMESPACE/pods
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.ContainsFunc(p.meant, func(other corev1.Pod) bool { return other.Name == pod.Name }) {
+		p.meant = append(p.meant, pod)
+	}
+	return nil
+}
+
 // note takes down which pods came and went.
 func (p *proxy) note(response *http.Response) error {
 	switch verb := verbOf(response.Request); {
@@ -159,6 +183,13 @@ func (p *proxy) note(response *http.Response) error {
 		p.gone = append(p.gone, response.Request.URL.Path[strings.LastIndex(response.Request.URL.Path, "/")+1:])
 	}
 	return nil
+}
+
+// wanted are the pods that the plugin asked for: an answer that nobody waited for any more is not seen here, and a pod there may be.
+func (p *proxy) wanted() []corev1.Pod {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.meant)
 }
 
 // pods are those that were made.

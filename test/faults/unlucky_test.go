@@ -17,32 +17,38 @@ import (
 // seedVariable makes TestUnluckyConnections do again what it did.
 const seedVariable = "COSANET_SEED"
 
-// unlucky is what may happen to requests of a verb, by chance.
-func unlucky(random *rand.Rand) *fault {
+// unlucky is what may happen to requests of a verb, by chance, and its name.
+func unlucky(random *rand.Rand) (f *fault, name string) {
 	verbs := []string{"get pods", "list pods", "get nodes", "create pods", "watch pods", "get pods/log", "delete pods"}
 	verb := verbs[random.IntN(len(verbs))]
-	f := &fault{verb: verb, first: 1 + random.IntN(2), times: random.IntN(4)}
+	f = &fault{verb: verb, first: 1 + random.IntN(2), times: random.IntN(4)}
 	where := after(random.IntN(4000))
-	ways := []mischief{
-		refuses(http.StatusInternalServerError, metav1.StatusReasonInternalError),
-		refuses(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable),
-		refuses(http.StatusGatewayTimeout, metav1.StatusReasonTimeout),
-		refuses(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests),
-		refuses(http.StatusGone, metav1.StatusReasonExpired),
-		gateway, breaks, aborts, hangs, drips,
-		cuts(where, nil), cuts(where, aborts), cuts(where, breaks), cuts(where, hangs),
+	type way struct {
+		name string
+		do   mischief
+	}
+	ways := []way{
+		{"500", refuses(http.StatusInternalServerError, metav1.StatusReasonInternalError)},
+		{"503", refuses(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)},
+		{"504", refuses(http.StatusGatewayTimeout, metav1.StatusReasonTimeout)},
+		{"429", refuses(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests)},
+		{"410", refuses(http.StatusGone, metav1.StatusReasonExpired)},
+		{"gateway", gateway}, {"breaks", breaks}, {"aborts", aborts}, {"hangs", hangs}, {"drips", drips},
+		{"cut", cuts(where, nil)}, {"cut, aborts", cuts(where, aborts)}, {"cut, breaks", cuts(where, breaks)}, {"cut, hangs", cuts(where, hangs)},
 	}
 	switch verb {
 	case "watch pods":
-		ways = append(ways, expires, expires)
+		ways = append(ways, way{"expires", expires}, way{"expires", expires})
 	case "get pods/log":
 		last := until("# cosanet-trailer", 1)
-		ways = append(ways, cuts(last, nil), cuts(last, aborts), cuts(last, breaks))
+		ways = append(ways, way{"cut at the end", cuts(last, nil)}, way{"cut at the end, aborts", cuts(last, aborts)}, way{"cut at the end, breaks", cuts(last, breaks)})
 	default:
-		ways = append(ways, promises, loses(breaks), loses(aborts), loses(gateway), loses(hangs))
+		ways = append(ways, way{"promises", promises}, way{"lost, breaks", loses(breaks)}, way{"lost, aborts", loses(aborts)},
+			way{"lost, gateway", loses(gateway)}, way{"lost, hangs", loses(hangs)})
 	}
-	f.do = ways[random.IntN(len(ways))]
-	return f
+	chosen := ways[random.IntN(len(ways))]
+	f.do = chosen.do
+	return f, fmt.Sprintf("%s: %s, %d times from the %d. on", verb, chosen.name, f.times, f.first)
 }
 
 // Several things go wrong with the connection, by chance: what holds in TestConnection holds.
@@ -68,7 +74,9 @@ func TestUnluckyConnections(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		var faults []*fault
 		for range 1 + random.IntN(3) {
-			faults = append(faults, unlucky(random))
+			f, name := unlucky(random)
+			faults = append(faults, f)
+			t.Log(name)
 		}
 		c.through(t, c.between(t, faults...), a, "--timeout", "6s")
 	})
