@@ -123,7 +123,7 @@ func TestInodesReusedInAWalk(t *testing.T) {
 	c.Protocols, c.Listen, c.TCPInfo, c.Ports = nil, false, false, false
 	const pods = 25
 	reused, wrong := 0, 0
-	for range trial.Rounds(2, 50) {
+	for range trial.Rounds(2, 100) {
 		w := NewWalker(c)
 		r := newReader(c, w.families)
 		var before, after []*inhabitant
