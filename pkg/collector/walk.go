@@ -185,6 +185,7 @@ func (w *Walker) shareOnce(ctx context.Context) {
 			t.outcome = reader.outcome
 		default:
 			delete(w.claimed, t.inode)
+			delete(w.numbered, t.netns) // of the same namespace: it has not ended
 			w.visitAll(ctx, []*target{t})
 		}
 		if t.result != "gone" {
