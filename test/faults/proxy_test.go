@@ -143,13 +143,8 @@ func (p *proxy) mischief(verb string) mischief {
 
 // mean takes down which pod is asked for. Once: who does not know what came of it asks again.
 func (p *proxy) mean(r *http.Request) error {
-	body, err := io.ReadAll(r.Body)
+	pod, err := readPod(&r.Body)
 	if err != nil {
-		return err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	var pod corev1.Pod
-	if err := json.Unmarshal(body, &pod); err != nil {
 		return err
 	}
 	pod.Namespace = strings.Split(r.URL.Path, "/")[4] // /api/v1/namespaces/NAMESPACE/pods
@@ -161,17 +156,23 @@ func (p *proxy) mean(r *http.Request) error {
 	return nil
 }
 
+// readPod reads the pod in a request or an answer, and leaves it there to be read again.
+func readPod(body *io.ReadCloser) (pod corev1.Pod, err error) {
+	text, err := io.ReadAll(*body)
+	if err != nil {
+		return pod, err
+	}
+	*body = io.NopCloser(bytes.NewReader(text))
+	err = json.Unmarshal(text, &pod)
+	return pod, err
+}
+
 // note takes down which pods came and went.
 func (p *proxy) note(response *http.Response) error {
 	switch verb := verbOf(response.Request); {
 	case verb == "create pods" && response.StatusCode == http.StatusCreated:
-		body, err := io.ReadAll(response.Body)
+		pod, err := readPod(&response.Body)
 		if err != nil {
-			return err
-		}
-		response.Body = io.NopCloser(bytes.NewReader(body))
-		var pod corev1.Pod
-		if err := json.Unmarshal(body, &pod); err != nil {
 			return err
 		}
 		p.mu.Lock()
